@@ -1,0 +1,89 @@
+package scim
+
+import (
+	"fmt"
+	"time"
+)
+
+// Request is one call to the upstream, as a plan asks for it. Method, path and
+// query follow from the Target; nothing of a client's URL or head is in it.
+type Request struct {
+	Target Target
+	Body   []byte // JSON, or nil; owned by the call until it has ended
+
+	// Memberships counts the membership changes in Body. AWS meters them apart
+	// from requests (IAM Identity Center user guide, quotas).
+	Memberships int
+	// Revokes tells that the call takes access away (active: false, a removal
+	// of members, a DELETE): it goes before what gives access.
+	Revokes bool
+
+	// For the record of the call: paths that it sets or clears, and the ids of
+	// the members that it adds and removes.
+	Attrs, Added, Removed []string
+}
+
+// Response is a complete, well-framed answer of the upstream.
+type Response struct {
+	Status     int           // HTTP
+	Body       []byte        // owned by the receiver; nil if empty. JSON for every 2xx that has a body
+	RequestID  string        // x-amzn-RequestId, "" if none
+	RetryAfter time.Duration // from Retry-After, at most 300 s; 0 if there was none that could be read
+}
+
+// OK tells whether the upstream says that it did what was asked.
+func (r Response) OK() bool { return r.Status >= 200 && r.Status < 300 }
+
+// Outcome is what is known of a call when it has ended. The order is that of
+// certainty; the zero value claims nothing.
+type Outcome uint8
+
+const (
+	Unknown       Outcome = iota // bytes left, no complete valid answer came: it may have happened
+	NotSent                      // proved: no byte left
+	UpstreamError                // a complete answer that is not a 2xx
+	Done                         // a complete 2xx
+)
+
+// String is the word of the audit record.
+func (o Outcome) String() string {
+	return [...]string{"unknown", "not_sent", "upstream_error", "ok"}[o]
+}
+
+// Reason says why a call has no usable answer.
+type Reason uint8
+
+const (
+	PacedOut     Reason = iota + 1 // no budget before the deadline; nothing was sent
+	NotRecorded                    // the intent could not be made durable; nothing was sent
+	Unsent                         // no byte reached the upstream
+	Lost                           // sent, and no complete valid answer: it may have happened
+	DoneUnlogged                   // answered by the upstream, but the outcome could not be made durable
+)
+
+// CallError is why a call has no usable answer, and whether anything may have
+// happened. It is the only error that a Do returns.
+type CallError struct {
+	Reason     Reason
+	RetryAfter time.Duration // when a repeat makes sense; 0 if nothing better is known
+	Err        error         // for the operator's log, never for the client
+}
+
+func (e *CallError) Error() string {
+	words := [...]string{
+		PacedOut:     "the call would wait for its budget beyond the deadline",
+		NotRecorded:  "cannot record the intent",
+		Unsent:       "cannot reach the upstream",
+		Lost:         "no complete answer from the upstream",
+		DoneUnlogged: "cannot record the outcome",
+	}
+	if e.Err == nil {
+		return words[e.Reason]
+	}
+	return fmt.Sprintf("%s: %v", words[e.Reason], e.Err)
+}
+
+func (e *CallError) Unwrap() error { return e.Err }
+
+// MayHaveHappened tells whether the upstream may have acted on the call.
+func (e *CallError) MayHaveHappened() bool { return e.Reason >= Lost }
