@@ -25,10 +25,11 @@ type Request struct {
 
 // Response is a complete, well-framed answer of the upstream.
 type Response struct {
-	Status     int           // HTTP
-	Body       []byte        // owned by the receiver; nil if empty. JSON for every 2xx that has a body
-	RequestID  string        // x-amzn-RequestId, "" if none
-	RetryAfter time.Duration // from Retry-After, at most 300 s; 0 if there was none that could be read
+	Status      int           // HTTP
+	Body        []byte        // owned by the receiver; nil if empty. JSON for every 2xx that has a body
+	RequestID   string        // x-amzn-RequestId, "" if none
+	ContentType string        // as it came, "" if there was none
+	RetryAfter  time.Duration // from Retry-After, at most 300 s; 0 if there was none that could be read
 }
 
 // OK tells whether the upstream says that it did what was asked.

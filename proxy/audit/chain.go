@@ -1,0 +1,306 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// maxOpen bounds the intents without an outcome that a reader keeps in mind; a
+// gateway has at most one per connection.
+const maxOpen = 1 << 16
+
+// chain reads a log line by line and holds each to the one before.
+type chain struct {
+	anchored bool // seq and hash are known; false in the middle of a log
+	records  uint64
+	first    uint64   // sequence number of the first record read
+	seq      uint64   // of the last whole record; 0 before the first
+	hash     [32]byte // of its line; zero before the first
+	last     place    // of its line
+	unended  bool     // its line has no line break
+	gaps     int
+	open     map[callKey]place
+
+	mark *Checkpoint // a record that must be met; nil for none
+	met  bool
+
+	at    int64       // offset of the next line
+	torn  torn        // what lies behind the last whole record
+	doubt *ChainError // a link that doesn't hold: the next line tells which side was changed
+	doc   scim.Document
+}
+
+// callKey names a call over all of a log.
+type callKey struct {
+	exchange string
+	call     int
+}
+
+// place is where a record stands.
+type place struct {
+	seq  uint64
+	at   int64 // offset of the line
+	size int   // of the line without its line break
+}
+
+// torn is a stretch of the file that is no whole records.
+type torn struct {
+	size   int64
+	sum    hash.Hash // of the stretch, with its line breaks; nil outside of one
+	zeros  bool      // there is a NUL, which is never written: pages were lost
+	strict bool      // JSON was met before any NUL: not what a crash leaves
+	ended  bool      // the last line has a line break
+}
+
+// entry is what the chain needs of a line. Its bytes are those of the line.
+type entry struct {
+	seq      uint64
+	prev     [32]byte
+	kind     []byte
+	event    []byte
+	exchange string // of an intent or an outcome
+	call     int
+}
+
+// read goes through all of a log. It returns a *ChainError, or why it could not
+// read. A stretch that is no records is left in torn if it reaches to the end.
+func (c *chain) read(r io.Reader) error {
+	in := bufio.NewReaderSize(r, 32<<10)
+	var long []byte // a line that is longer than the reader's buffer
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(long)+len(part) > maxLine {
+			return c.broken(c.seq+1, fmt.Sprintf("a line is longer than %d bytes", maxLine))
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			long = append(long, part...)
+			continue
+		}
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("cannot read the log behind record %d: %w", c.seq, err)
+		}
+		if len(long) > 0 {
+			long = append(long, part...)
+			part, long = long, long[:0]
+		}
+		if len(part) > 0 {
+			line, ended := bytes.CutSuffix(part, []byte{'\n'})
+			if fault := c.line(line, ended); fault != nil {
+				return fault
+			}
+		}
+		if err == io.EOF {
+			return c.end()
+		}
+	}
+}
+
+// line takes the next line.
+func (c *chain) line(text []byte, ended bool) error {
+	start := c.at
+	c.at += int64(len(text))
+	if ended {
+		c.at++
+	}
+	_, isJSON := c.doc.Scan(text)
+	if c.torn.sum != nil {
+		return c.behindTear(text, start, isJSON, ended)
+	}
+	if !isJSON && !c.anchored {
+		return nil // of a stretch that an earlier gap record accounts for
+	}
+	if !isJSON && c.doubt == nil {
+		if !c.couldBeNext(text) {
+			return c.broken(c.seq+1, "is not whole, or something else is in its place")
+		}
+		c.torn.sum = sha256.New()
+		c.tear(text, isJSON, ended)
+		return nil
+	}
+	if c.doubt != nil {
+		return c.settleDoubt(isJSON)
+	}
+	e, reason := c.entry()
+	if reason != "" {
+		return c.broken(c.seq+1, reason)
+	}
+	if !c.anchored {
+		c.anchored, c.seq, c.hash = true, e.seq-1, e.prev
+	}
+	if e.seq != c.seq+1 {
+		return c.broken(c.seq+1, fmt.Sprintf("is missing or out of order: record %d stands in its place", e.seq))
+	}
+	if e.prev != c.hash {
+		if c.seq == 0 {
+			return c.broken(1, "is not the first of a chain: its prev is not zero")
+		}
+		c.doubt = &ChainError{Seq: c.seq, Reason: fmt.Sprintf("was changed, or the prev of record %d", e.seq)}
+	}
+	return c.take(&e, text, start, ended)
+}
+
+// settleDoubt is for the line behind a link that doesn't hold. If it has the hash
+// of the record with that link, that record is as it was written, and the one
+// before it was changed.
+func (c *chain) settleDoubt(isJSON bool) error {
+	if !isJSON {
+		return c.doubt
+	}
+	if e, reason := c.entry(); reason == "" && e.prev == c.hash {
+		c.doubt.Reason = fmt.Sprintf("was changed: record %d holds another hash of it", c.seq)
+	} else if reason == "" {
+		c.doubt = &ChainError{Seq: c.seq, Reason: fmt.Sprintf("was changed, and record %d may have been: the links on both of its sides are broken", c.seq-1)}
+	}
+	return c.doubt
+}
+
+// take makes e the last whole record.
+func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
+	c.seq, c.hash, c.unended = e.seq, sha256.Sum256(text), !ended
+	c.last = place{seq: e.seq, at: start, size: len(text)}
+	if c.records++; c.records == 1 {
+		c.first = e.seq
+	}
+	if c.mark != nil && c.mark.Seq == e.seq {
+		if hex.EncodeToString(c.hash[:]) != c.mark.Hash {
+			return c.broken(e.seq, "is not the one of the checkpoint")
+		}
+		c.met = true
+	}
+	key := callKey{e.exchange, e.call}
+	switch Kind(e.kind) {
+	case KindIntent:
+		if len(c.open) >= maxOpen {
+			return c.broken(e.seq, fmt.Sprintf("is one intent too many: %d have no outcome", maxOpen))
+		}
+		if c.open == nil {
+			c.open = map[callKey]place{}
+		}
+		c.open[key] = c.last
+	case KindOutcome:
+		delete(c.open, key)
+	case KindGap:
+		c.gaps++
+	}
+	return nil
+}
+
+// couldBeNext tells whether text may be what a crash left of the next record: its
+// beginning, or zeros for a page that never reached the disk.
+func (c *chain) couldBeNext(text []byte) bool {
+	begin := append(strconv.AppendUint([]byte(`{"v":1,"seq":`), c.seq+1, 10), ',')
+	return bytes.HasPrefix(text, begin) || bytes.HasPrefix(begin, text) || bytes.IndexByte(text, 0) >= 0
+}
+
+// tear adds a line to the stretch that is no records.
+func (c *chain) tear(text []byte, isJSON, ended bool) {
+	t := &c.torn
+	t.sum.Write(text)
+	t.size += int64(len(text))
+	if t.ended = ended; ended {
+		t.sum.Write([]byte{'\n'})
+		t.size++
+	}
+	t.zeros = t.zeros || bytes.IndexByte(text, 0) >= 0
+	t.strict = t.strict || isJSON && !t.zeros
+}
+
+// behindTear looks for the gap record that accounts for the stretch.
+func (c *chain) behindTear(text []byte, start int64, isJSON, ended bool) error {
+	if isJSON {
+		e, reason := c.entry()
+		if reason == "" && Kind(e.kind) == KindGap && string(e.event) == EventTorn && e.seq == c.seq+1 && e.prev == c.hash {
+			var rec Record
+			if err := json.Unmarshal(text, &rec); err == nil && slices.Equal(rec.Findings, c.torn.findings()) {
+				c.torn = torn{}
+				return c.take(&e, text, start, ended)
+			}
+		}
+	}
+	c.tear(text, isJSON, ended)
+	return nil
+}
+
+// findings are what the gap record says of the stretch.
+func (t *torn) findings() []string {
+	return []string{strconv.FormatInt(t.size, 10) + " bytes", "sha256 " + hex.EncodeToString(t.sum.Sum(nil))}
+}
+
+// end settles what waited for a next line.
+func (c *chain) end() error {
+	if c.doubt != nil {
+		return c.doubt
+	}
+	if c.mark != nil && !c.met && c.torn.sum == nil {
+		return c.broken(c.seq+1, fmt.Sprintf("is missing: the checkpoint is of record %d", c.mark.Seq))
+	}
+	return nil
+}
+
+func (c *chain) broken(seq uint64, reason string) error {
+	return &ChainError{Seq: seq, Reason: reason}
+}
+
+// entry reads the scanned line; reason says why it is no record.
+func (c *chain) entry() (e entry, reason string) {
+	d := &c.doc
+	if d.Nodes[0].Shape != scim.Object {
+		return e, "is not a JSON object"
+	}
+	place := 0
+	linked := false
+	for at := int32(1); at < int32(len(d.Nodes)); at = d.Nodes[at].Next {
+		n := &d.Nodes[at]
+		name, raw := d.Text[n.NameStart:n.NameEnd], d.Raw(at)
+		linked = false
+		switch {
+		case place == 0:
+			if string(name) != "v" || string(raw) != "1" {
+				return e, "is not of version 1"
+			}
+		case place == 1:
+			seq, err := strconv.ParseUint(string(raw), 10, 64)
+			if err != nil || string(name) != "seq" || seq == 0 {
+				return e, "has no sequence number in its place"
+			}
+			e.seq = seq
+		case string(name) == "kind":
+			e.kind = bytes.Trim(raw, `"`)
+		case string(name) == "event":
+			e.event = bytes.Trim(raw, `"`)
+		case string(name) == "exchange":
+			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome {
+				e.exchange = d.String(at)
+			}
+		case string(name) == "call":
+			e.call, _ = strconv.Atoi(string(raw))
+		case string(name) == "prev":
+			linked = decodeHash(&e.prev, raw)
+		}
+		place++
+	}
+	if e.seq == 0 || !linked {
+		return e, "has no hash of the record before at its end"
+	}
+	return e, ""
+}
+
+// decodeHash reads a quoted SHA-256 of 64 digits; capitals are not written.
+func decodeHash(sum *[32]byte, raw []byte) bool {
+	if len(raw) != 66 || bytes.ContainsAny(raw, "ABCDEF") {
+		return false
+	}
+	_, err := hex.Decode(sum[:], raw[1:65])
+	return err == nil
+}

@@ -1,0 +1,211 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// file is what the journal writes to; tests give it one that fails.
+type file interface {
+	Write([]byte) (int, error)
+	Sync() error
+	Check() error // that the file still stands under its name
+	Close() error
+}
+
+// Fault is the failed write or sync after which a journal records nothing more. A
+// file is never synced again after a failed sync: the kernel would call the lost
+// pages good. A new journal on the same file finds what was written of it.
+type Fault struct {
+	File string
+	Op   string // check, write or sync
+	Seq  uint64 // the first record that is not durable
+	Err  error
+}
+
+func (f *Fault) Error() string {
+	return fmt.Sprintf("cannot %s audit file %q from record %d on: %v", f.Op, f.File, f.Seq, f.Err)
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// join puts a record behind the others. It is called with mu held. The line is
+// good until mu is released.
+func (j *Journal) join(rec *Record, kind Kind) ([]byte, error) {
+	if j.fault != nil {
+		return nil, j.fault
+	}
+	if j.closed {
+		return nil, ErrClosed
+	}
+	now := j.now().UTC().Truncate(time.Microsecond)
+	if back := j.time.Sub(now); back > jumpedBack {
+		j.add(&Record{Time: now, Kind: KindNotice, Event: EventClockJump, Findings: []string{"back by " + back.String()}})
+	}
+	if j.missed > 0 {
+		j.add(&Record{Time: now, Kind: KindGap, Event: EventDropped, Findings: []string{strconv.FormatUint(j.missed, 10) + " records"}})
+		j.missed = 0
+	}
+	rec.Time, rec.Kind = now, kind
+	return j.add(rec), nil
+}
+
+// add writes the line of a record that has its time and kind, and links it.
+func (j *Journal) add(rec *Record) []byte {
+	rec.V, rec.Seq, rec.Config = 1, j.seq+1, j.config
+	start := len(j.pending)
+	j.pending = rec.appendChained(j.pending, &j.hash)
+	line := j.pending[start:]
+	j.seq, j.hash, j.time = rec.Seq, sha256.Sum256(line), rec.Time
+	j.pending = append(j.pending, '\n')
+	return line
+}
+
+// commit returns when the record seq is durable or never will be. It is called
+// with mu held and releases it. The first to find the file idle writes and syncs
+// for all who have joined by then, on its own goroutine; the others wait.
+func (j *Journal) commit(seq uint64) error {
+	defer j.mu.Unlock()
+	for j.durable < seq {
+		switch {
+		case j.fault != nil:
+			return j.fault
+		case j.writing:
+			j.done.Wait()
+		default:
+			j.writeBatch()
+		}
+	}
+	return nil
+}
+
+// writeBatch is called with mu held and returns with it held; the disk is at work
+// in between.
+func (j *Journal) writeBatch() {
+	lines, last, hash := j.pending, j.seq, j.hash
+	j.pending, j.spare, j.writing = j.spare[:0], nil, true
+	j.mu.Unlock()
+	op, err := j.put(lines)
+	j.mu.Lock()
+	j.writing = false
+	if cap(lines) <= keepBytes {
+		j.spare = lines[:0]
+	}
+	if err != nil {
+		// A later version may open a new file here, begin it with the gap and go on
+		// from durable and sealed.
+		j.fault = &Fault{File: j.name, Op: op, Seq: j.durable + 1, Err: err}
+		j.failures.Add(1)
+		j.pending, j.spare = nil, nil
+	} else {
+		j.syncs.Add(1)
+		j.records.Add(last - j.durable)
+		j.durable, j.sealed = last, hash
+	}
+	j.done.Broadcast()
+}
+
+// put writes and syncs once; op is what failed.
+func (j *Journal) put(lines []byte) (op string, err error) {
+	if err := j.file.Check(); err != nil {
+		return "check", err
+	}
+	// A full disk takes a part and says so with an error; no part is tried again.
+	if n, err := j.file.Write(lines); err != nil {
+		return "write", err
+	} else if n < len(lines) {
+		return "write", fmt.Errorf("%d of %d bytes were taken", n, len(lines))
+	}
+	if err := j.file.Sync(); err != nil {
+		return "sync", err
+	}
+	return "", nil
+}
+
+// ride leaves a record to the next batch, and sees to it that there is one.
+func (j *Journal) ride(rec *Record, kind Kind) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.pending) > maxPending {
+		j.missed++
+		j.dropped.Add(1)
+		return
+	}
+	if _, err := j.join(rec, kind); err != nil {
+		j.dropped.Add(1)
+		return
+	}
+	switch {
+	case j.timer == nil:
+		j.timer, j.armed = time.AfterFunc(flushWithin, j.flush), true
+	case !j.armed:
+		j.armed = true
+		j.timer.Reset(flushWithin)
+	case len(j.pending) > flushAt && !j.hurried && j.timer.Stop():
+		j.hurried = true
+		j.timer.Reset(0)
+	}
+}
+
+// flush is the timer's: it writes what rides if nobody has in the meantime.
+func (j *Journal) flush() {
+	j.mu.Lock()
+	j.armed, j.hurried = false, false
+	j.flushing++
+	_ = j.commit(j.seq) // the fault stays, and is everyone's
+	j.mu.Lock()
+	j.flushing--
+	j.done.Broadcast()
+	j.mu.Unlock()
+}
+
+// Close makes what rides durable, closes the intents that have no outcome as
+// unknown, records the shutdown, and waits for all of it. Later records get
+// ErrClosed; so does a second Close.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return ErrClosed
+	}
+	for _, s := range j.intents {
+		if s.seq != 0 && j.fault == nil {
+			rec := closing(s.line, EventShutdown)
+			_, _ = j.join(&rec, KindOutcome)
+		}
+	}
+	_, err := j.join(&Record{Event: EventShutdown}, KindNotice)
+	j.closed = true
+	if err != nil {
+		j.mu.Unlock()
+	} else {
+		err = j.commit(j.seq)
+	}
+	j.mu.Lock()
+	if j.armed && j.timer.Stop() {
+		j.armed = false
+	}
+	for j.armed || j.flushing > 0 || j.writing {
+		j.done.Wait()
+	}
+	j.mu.Unlock()
+	if closeErr := j.file.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("cannot close audit file %q: %w", j.name, closeErr)
+	}
+	return err
+}
+
+// closing is the outcome of an intent whose call nobody will report on.
+func closing(line []byte, event string) Record {
+	var in Record
+	if err := json.Unmarshal(line, &in); err != nil {
+		panic("BUG: an intent's line is not JSON: " + err.Error())
+	}
+	return Record{
+		Event: event, Outcome: "unknown", Exchange: in.Exchange, Call: in.Call, Tenant: in.Tenant, Actor: in.Actor,
+		Op: in.Op, Method: in.Method, Path: in.Path, Resource: in.Resource, Name: in.Name, Ext: in.Ext, Sent: in.Sent,
+	}
+}

@@ -1,0 +1,231 @@
+package audit
+
+import (
+	"encoding/hex"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Settings are those of one journal.
+type Settings struct {
+	// File takes the records. "-" is standard output, which is best effort: a pipe
+	// can't be synced, and each process begins a chain of its own.
+	File string `yaml:"file"`
+	// KeyFile holds the key of digests, 32 bytes to 4 KiB, all of which count. If
+	// empty, 32 random bytes are made once in <file>.key, or per process for "-".
+	KeyFile string `yaml:"key_file"`
+	// Config is the hash of the configuration, for each record. It is no setting.
+	Config string `yaml:"-"`
+}
+
+// Durability says when the door of a record opens again.
+type Durability uint8
+
+const (
+	// Riding records go with the next batch, a second later at most. They are lost
+	// if the process dies before, and dropped, which is counted and recorded, where
+	// too many wait.
+	Riding Durability = iota
+	// Durable records are on the disk when the door returns.
+	Durable
+)
+
+// Errors of the doors, beside a [*Fault].
+var (
+	// ErrBusy is of an intent that came while too much was waiting for the disk.
+	ErrBusy = errors.New("cannot record an intent: too many records wait for the disk")
+	// ErrClosed is of a record that came after Close.
+	ErrClosed = errors.New("cannot record: the journal is closed")
+	// ErrSettled is of a second outcome for one intent.
+	ErrSettled = errors.New("cannot record an outcome: the intent has one")
+
+	errNoExchange = errors.New("cannot record an intent that names no exchange and call")
+)
+
+const (
+	flushWithin = time.Second // a riding record waits no longer than that
+	flushAt     = 1 << 20     // bytes of riding records that are not kept waiting
+	maxPending  = 8 << 20     // bytes that wait before intents and riding records are turned away
+	keepBytes   = 4 << 20     // a buffer that has grown past this is dropped
+	jumpedBack  = time.Second // of the wall clock, worth a notice
+)
+
+// Journal writes one log. Its doors may be used by many goroutines at once; each
+// encodes the record before it returns, so records and their texts may be reused.
+// They set V, Seq, Time, Kind and Config of the record, and leave Prev.
+type Journal struct {
+	name   string // in errors
+	file   file
+	config string
+	now    func() time.Time
+	macs   *sync.Pool // of hash.Hash, keyed
+
+	records, syncs, failures, dropped atomic.Uint64
+
+	mu      sync.Mutex // guards what follows; never held while the file is at work
+	done    sync.Cond  // a batch has ended, or a flush
+	pending []byte     // whole lines, not yet being written
+	spare   []byte     // the buffer of the batch before
+	writing bool       // someone is
+	seq     uint64     // of the last line in pending
+	hash    [32]byte   // of that line
+	durable uint64     // seq of the last line that was synced
+	sealed  [32]byte   // hash of that line
+	time    time.Time  // of the last record
+	missed  uint64     // riding records dropped since the last record
+	fault   *Fault     // once set, nothing is written any more
+	closed  bool
+	intents []slot // those without outcome, and free places
+
+	timer    *time.Timer // of the flush; nil before the first riding record
+	armed    bool        // the timer runs
+	hurried  bool        // and was set to now
+	flushing int         // flushes at work
+}
+
+// slot keeps the line of an intent until it is settled, to close it at shutdown.
+type slot struct {
+	seq  uint64 // 0 if free
+	line []byte // kept for its room when free
+}
+
+// Intent is a write that was announced. Each is to be settled once.
+type Intent struct {
+	j        *Journal
+	seq      uint64
+	slot     int
+	exchange string
+	call     int
+}
+
+// Intend records that a write is about to be sent. Not before it has returned
+// without an error may a byte of that write leave. The record's Exchange and Call
+// together are never used for two intents.
+func (j *Journal) Intend(rec *Record) (Intent, error) {
+	if rec.Exchange == "" || rec.Call <= 0 {
+		return Intent{}, errNoExchange
+	}
+	j.mu.Lock()
+	if len(j.pending) > maxPending {
+		j.mu.Unlock()
+		return Intent{}, ErrBusy
+	}
+	line, err := j.join(rec, KindIntent)
+	if err != nil {
+		j.mu.Unlock()
+		return Intent{}, err
+	}
+	in := Intent{j: j, seq: rec.Seq, slot: j.keep(rec.Seq, line), exchange: rec.Exchange, call: rec.Call}
+	if err := j.commit(rec.Seq); err != nil {
+		return Intent{}, err
+	}
+	return in, nil
+}
+
+// Settle records what became of the write, of which rec.Outcome is one word. After
+// an error the answer of AWS is not durably known: the intent is closed as unknown
+// when the log is opened again.
+func (in Intent) Settle(rec *Record) error {
+	j := in.j
+	rec.Exchange, rec.Call = in.exchange, in.call
+	j.mu.Lock()
+	if j.fault == nil && !j.closed && j.intents[in.slot].seq != in.seq {
+		j.mu.Unlock()
+		return ErrSettled
+	}
+	if _, err := j.join(rec, KindOutcome); err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	j.intents[in.slot].seq = 0
+	return j.commit(rec.Seq)
+}
+
+// Answer records what the client is told about a write. Not before it has returned
+// without an error may a byte of that answer leave.
+func (j *Journal) Answer(rec *Record) error {
+	return j.record(rec, KindAnswer)
+}
+
+// Refuse records a request that was not forwarded: durably for a write that
+// someone with a token asked for, riding for a read and for noise. The error of a
+// riding one is always nil.
+func (j *Journal) Refuse(rec *Record, d Durability) error {
+	if d == Durable {
+		return j.record(rec, KindRefusal)
+	}
+	j.ride(rec, KindRefusal)
+	return nil
+}
+
+// Ride records what the client is told about a read, with the next batch.
+func (j *Journal) Ride(rec *Record) { j.ride(rec, KindAnswer) }
+
+// Notice records something about the gateway itself, durably. Of rec only what the
+// event needs is set: a tenant, an exchange, findings.
+func (j *Journal) Notice(event string, rec *Record) error {
+	rec.Event = event
+	return j.record(rec, KindNotice)
+}
+
+// Err is why nothing can be recorded any more, a *Fault; nil while all is well.
+func (j *Journal) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fault == nil {
+		return nil
+	}
+	return j.fault
+}
+
+// Last is the last durable record, to be kept elsewhere. The zero value says that
+// there is none.
+func (j *Journal) Last() Checkpoint {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.durable == 0 {
+		return Checkpoint{}
+	}
+	return Checkpoint{Seq: j.durable, Hash: hex.EncodeToString(j.sealed[:])}
+}
+
+// Counts are numbers since the journal was opened.
+type Counts struct {
+	Records  uint64 // durable
+	Syncs    uint64 // that ended well
+	Failures uint64 // writes and syncs that did not
+	Dropped  uint64 // riding records that found no room, or a journal that had failed
+}
+
+// Counts may be asked for at any time, at no cost to the writers.
+func (j *Journal) Counts() Counts {
+	return Counts{j.records.Load(), j.syncs.Load(), j.failures.Load(), j.dropped.Load()}
+}
+
+func (j *Journal) record(rec *Record, kind Kind) error {
+	j.mu.Lock()
+	if _, err := j.join(rec, kind); err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	return j.commit(rec.Seq)
+}
+
+// keep holds on to an intent's line. It is called with mu held.
+func (j *Journal) keep(seq uint64, line []byte) int {
+	at := 0
+	for at < len(j.intents) && j.intents[at].seq != 0 {
+		at++
+	}
+	if at == len(j.intents) {
+		j.intents = append(j.intents, slot{})
+	}
+	s := &j.intents[at]
+	if cap(s.line) > keepBytes/64 {
+		s.line = nil
+	}
+	s.seq, s.line = seq, append(s.line[:0], line...)
+	return at
+}

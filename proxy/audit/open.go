@@ -1,0 +1,246 @@
+package audit
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// verifyBytes of a log are verified when it is opened, from its end on: a longer
+// one is taken on trust up to there, so that a start takes well below a second.
+const verifyBytes = 64 << 20
+
+// hooks are for tests; the zero value is the real thing.
+type hooks struct {
+	wrap func(file) file
+	now  func() time.Time
+}
+
+// Open opens a log for writing and records the start. It makes the file, with mode
+// 0600, if there is none. What it refuses: a symbolic link or anything that is not
+// a regular file, a file that another process writes to, and one whose chain is
+// broken in its last 64 MiB, by a *ChainError that names the record.
+//
+// After a crash it accounts for what was cut off by a record of kind gap, and
+// closes each intent without an outcome as unknown. These records are durable when
+// it returns.
+func Open(s Settings) (*Journal, error) { return open(s, hooks{}) }
+
+func open(s Settings, h hooks) (*Journal, error) {
+	j := &Journal{name: s.File, config: s.Config, now: h.now}
+	j.done.L = &j.mu
+	if j.now == nil {
+		j.now = time.Now
+	}
+	var f *os.File
+	found := &chain{}
+	switch s.File {
+	case "":
+		return nil, errors.New("cannot open an audit log without a name")
+	case "-":
+		j.file = stream{os.Stdout}
+	default:
+		var err error
+		if f, found, err = openLog(s.File); err != nil {
+			return nil, err
+		}
+		j.file = logFile{f}
+	}
+	if h.wrap != nil {
+		j.file = h.wrap(j.file)
+	}
+	if err := j.begin(s, f, found); err != nil {
+		_ = j.file.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+// begin takes up the chain where it ended. f is nil for a stream.
+func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
+	var key []byte
+	var made bool
+	var err error
+	switch {
+	case s.KeyFile != "":
+		key, err = readKey(s.KeyFile)
+	case f != nil:
+		key, made, err = keepKey(s.File + ".key")
+	default:
+		key = randomKey()
+	}
+	if err != nil {
+		return err
+	}
+	j.macs = newMACs(key)
+	j.mu.Lock()
+	j.seq, j.hash, j.durable, j.sealed = found.seq, found.hash, found.seq, found.hash
+	if f != nil {
+		if err := syncDir(filepath.Dir(s.File)); err != nil {
+			j.mu.Unlock()
+			return err
+		}
+		if err := j.mend(f, found); err != nil {
+			j.mu.Unlock()
+			return fmt.Errorf("cannot take up audit file %q: %w", s.File, err)
+		}
+	}
+	if made {
+		_, _ = j.join(&Record{Event: EventKeyMade}, KindNotice)
+	}
+	_, _ = j.join(&Record{Event: EventStart}, KindNotice)
+	return j.commit(j.seq)
+}
+
+// mend accounts for what a crash has left. It is called with mu held.
+func (j *Journal) mend(f io.ReaderAt, found *chain) error {
+	if found.records > 0 {
+		var last Record
+		if err := readRecord(f, found.last, &last); err != nil {
+			return err
+		}
+		j.time = last.Time
+	}
+	if t := &found.torn; t.sum != nil {
+		if !t.ended {
+			j.pending = append(j.pending, '\n')
+			t.sum.Write([]byte{'\n'})
+			t.size++
+		}
+		_, _ = j.join(&Record{Event: EventTorn, Findings: t.findings()}, KindGap)
+	} else if found.unended {
+		j.pending = append(j.pending, '\n')
+	}
+	bySeq := func(a, b place) int { return cmp.Compare(a.seq, b.seq) }
+	for _, at := range slices.SortedFunc(maps.Values(found.open), bySeq) {
+		line := make([]byte, at.size)
+		if _, err := f.ReadAt(line, at.at); err != nil {
+			return err
+		}
+		rec := closing(line, EventCrash)
+		_, _ = j.join(&rec, KindOutcome)
+	}
+	return nil
+}
+
+func readRecord(f io.ReaderAt, at place, rec *Record) error {
+	line := make([]byte, at.size)
+	if _, err := f.ReadAt(line, at.at); err != nil {
+		return err
+	}
+	return json.Unmarshal(line, rec)
+}
+
+// openLog opens, locks and reads a log.
+func openLog(path string) (*os.File, *chain, error) {
+	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", path, at.Mode().Type())
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|noFollow, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("cannot lock audit file %q: is another process writing to it? %w", path, err), f.Close())
+	}
+	found, err := takeStock(f, verifyBytes)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", path, err), f.Close())
+	}
+	return f, found, nil
+}
+
+// takeStock reads the last bytes of a log, at most so many.
+func takeStock(f *os.File, most int64) (*chain, error) {
+	at, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !at.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is not a regular file (%s)", at.Mode().Type())
+	}
+	found := &chain{anchored: true}
+	if from := at.Size() - most; from > 0 {
+		found.anchored = false
+		if found.at, err = lineBehind(f, from); err != nil {
+			return nil, err
+		}
+	}
+	if err := found.read(io.NewSectionReader(f, found.at, at.Size()-found.at)); err != nil {
+		return nil, err
+	}
+	if !found.anchored {
+		return nil, fmt.Errorf("its last %d bytes hold no record", most)
+	}
+	// A crash cuts the last line, and lost pages read as zeros. Anything else that
+	// is no record was done to the log by someone.
+	if found.torn.sum != nil && found.torn.strict {
+		return nil, found.broken(found.seq+1, "is not a record, and whole ones follow")
+	}
+	return found, nil
+}
+
+// lineBehind is the offset of the first line that begins behind from.
+func lineBehind(f io.ReaderAt, from int64) (int64, error) {
+	buf := make([]byte, 64<<10)
+	for at := from; ; at += int64(len(buf)) {
+		n, err := f.ReadAt(buf, at)
+		if end := slices.Index(buf[:n], '\n'); end >= 0 {
+			return at + int64(end) + 1, nil
+		}
+		if err == io.EOF {
+			return at + int64(n), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot sync the directory of the audit file: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("cannot sync the directory of the audit file: %w", err)
+	}
+	return nil
+}
+
+// logFile is a log on a disk.
+type logFile struct{ *os.File }
+
+// Check fails if the file was removed, renamed or replaced: what is written to it
+// would be found by nobody.
+func (f logFile) Check() error {
+	named, err := os.Lstat(f.Name())
+	if err != nil {
+		return err
+	}
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(named, opened) {
+		return fmt.Errorf("%w: another file has taken the name", fs.ErrNotExist)
+	}
+	return nil
+}
+
+// stream is standard output: it can't be synced, and isn't ours to close.
+type stream struct{ out io.Writer }
+
+func (s stream) Write(b []byte) (int, error) { return s.out.Write(b) }
+func (s stream) Sync() error                 { return nil }
+func (s stream) Check() error                { return nil }
+func (s stream) Close() error                { return nil }

@@ -1,0 +1,204 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/scimgate/scimgate/rules/scim"
+	"github.com/valyala/fasthttp"
+)
+
+// keptRequest bounds the buffers that are kept for requests; a PATCH of 100
+// members is 6 kB.
+const keptRequest = 64 << 10
+
+// check refuses what would be another request on the wire than the one meant.
+func (call *Call) check() error {
+	switch call.Method {
+	case "GET", "POST", "PUT", "PATCH", "DELETE":
+	default:
+		return fmt.Errorf("cannot send: %q is no method of SCIM", call.Method)
+	}
+	if len(call.URI) == 0 || call.URI[0] != '/' || !plain(call.URI) {
+		return errors.New("cannot send: the path is not one below the Base URL")
+	}
+	if len(call.Authorization) == 0 || !plain(call.Authorization) {
+		return errors.New("cannot send: the token is empty or has blanks or control characters")
+	}
+	if !text([]byte(call.UserAgent)) {
+		return errors.New("cannot send: the user agent has control characters")
+	}
+	if call.Method == "GET" && len(call.Body) > 0 {
+		return errors.New("cannot send: a GET has no body")
+	}
+	return nil
+}
+
+// plain tells whether s is of visible ASCII without '#', so that it stays one
+// part of a request line or of a header value.
+func plain[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// exchange writes the call and reads its answer. Unless the error is nil, the
+// connection is of no further use.
+func (c *Client) exchange(k *conn, call Call, by time.Time) (scim.Response, scim.Outcome, error) {
+	if err := k.stream.SetDeadline(by); err != nil {
+		return scim.Response{}, scim.NotSent, fmt.Errorf("cannot send: %w", err)
+	}
+	before := k.wire.written
+	if err := c.write(k, &call); err != nil {
+		if k.wire.written == before {
+			return scim.Response{}, scim.NotSent, fmt.Errorf("cannot send: %w", err)
+		}
+		return scim.Response{}, scim.Unknown, fmt.Errorf("cannot send all of the request: %w", err)
+	}
+	h, err := readHead(k.reader)
+	if err != nil {
+		return scim.Response{}, scim.Unknown, withoutToken(err, call.Authorization)
+	}
+	k.last = h.last
+	body, err := c.body(k, h)
+	if err != nil {
+		return scim.Response{}, scim.Unknown, fmt.Errorf("cannot read the body of answer %d: %w", h.status, err)
+	}
+	resp := scim.Response{
+		Status: h.status, Body: body, ContentType: h.contentType,
+		RequestID: h.requestID, RetryAfter: h.retryAfter,
+	}
+	if !resp.OK() {
+		return resp, scim.UpstreamError, nil
+	}
+	if err := call.fulfilled(resp); err != nil {
+		return scim.Response{}, scim.Unknown, err
+	}
+	return resp, scim.Done, nil
+}
+
+// write sends the whole request at once.
+func (c *Client) write(k *conn, call *Call) error {
+	buf, _ := c.requests.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	*buf = append(c.appendHead((*buf)[:0], call), call.Body...)
+	_, err := k.stream.Write(*buf)
+	clear(*buf) // a token must not lie about
+	if cap(*buf) <= keptRequest {
+		c.requests.Put(buf)
+	}
+	return err
+}
+
+// appendHead makes the head from nothing but the call.
+func (c *Client) appendHead(dst []byte, call *Call) []byte {
+	add := func(parts ...string) {
+		for _, p := range parts {
+			dst = append(dst, p...)
+		}
+	}
+	add(call.Method, " ", c.place.path, call.URI, " HTTP/1.1\r\nHost: ", c.place.host, "\r\nAuthorization: Bearer ")
+	dst = append(dst, call.Authorization...)
+	add("\r\nUser-Agent: ", orDefault(call.UserAgent, "scimgate"), "\r\nAccept: application/scim+json\r\n")
+	if len(call.Body) > 0 {
+		add("Content-Type: application/scim+json\r\n")
+	}
+	if len(call.Body) > 0 || call.Method != "GET" && call.Method != "DELETE" {
+		add("Content-Length: ")
+		dst = strconv.AppendInt(dst, int64(len(call.Body)), 10)
+		add("\r\n")
+	}
+	add("\r\n")
+	return dst
+}
+
+// body reads the body that a head announces; nil if it is empty.
+func (c *Client) body(k *conn, h head) ([]byte, error) {
+	most := c.settings.MaxResponseBytes
+	switch {
+	case h.status == fasthttp.StatusNoContent || h.status == fasthttp.StatusNotModified:
+		// If one is announced or sent all the same, it is not read.
+		k.last = k.last || h.chunked || h.length > 0
+		return nil, nil
+	case h.chunked:
+		return readChunked(k.reader, most)
+	case h.length > most:
+		return nil, fmt.Errorf("it has %d bytes, the limit is %d", h.length, most)
+	case h.length >= 0:
+		return readExactly(k.reader, h.length)
+	case h.status < 300:
+		return nil, errors.New("its end is not marked, so that nobody knows whether it is whole")
+	}
+	k.last = true
+	body, err := io.ReadAll(io.LimitReader(k.reader, int64(most)+1))
+	if err == nil && len(body) > most {
+		err = fmt.Errorf("it has more than %d bytes", most)
+	}
+	return body, err
+}
+
+// readExactly doesn't take the memory for n bytes before they come.
+func readExactly(r *bufio.Reader, n int) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	body := make([]byte, 0, min(n, 256<<10))
+	for len(body) < n {
+		if len(body) == cap(body) {
+			body = slices.Grow(body, min(n-len(body), len(body)))
+		}
+		m, err := r.Read(body[len(body):min(n, cap(body))])
+		body = body[:len(body)+m]
+		if err == io.EOF {
+			return nil, fmt.Errorf("it has %d bytes, not %d: %w", len(body), n, io.ErrUnexpectedEOF)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
+}
+
+// readChunked reads a chunked body with its trailer, of which nothing is used.
+func readChunked(r *bufio.Reader, most int) ([]byte, error) {
+	resp := fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseResponse(resp)
+	resp.Header.SetContentLength(-1)
+	err := resp.ReadBody(r, most)
+	if err == nil {
+		err = resp.Header.ReadTrailer(r)
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(resp.Body()), nil
+}
+
+// withoutToken takes the quoted bytes out of an error if the upstream echoed the
+// token in them: no eight bytes of it in a row may reach a log.
+func withoutToken(err error, token []byte) error {
+	var m *malformed
+	if !errors.As(err, &m) {
+		return err
+	}
+	for i := 0; i+8 <= len(token); i++ {
+		if bytes.Contains(m.start, token[i:i+8]) {
+			return &malformed{why: m.why}
+		}
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+package upstream
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// documents are kept for their lists of values.
+var documents = sync.Pool{New: func() any { return new(scim.Document) }}
+
+// keptValues bounds them; a user has about 50.
+const keptValues = 1 << 12
+
+// fulfilled tells whether a 2xx shows that the upstream did what was asked
+// (RFC 7644 §3.3 to §3.6): the resource as a JSON object, or 204 where nothing is
+// to be shown. A 2xx that doesn't may come from something else than a SCIM
+// server, or be half an answer.
+func (call *Call) fulfilled(resp scim.Response) error {
+	empty := len(resp.Body) == 0
+	switch {
+	case resp.Status != 200 && resp.Status != 201 && resp.Status != 204:
+		return fmt.Errorf("cannot believe answer %d to a %s: it doesn't say that it is done", resp.Status, call.Method)
+	case empty && call.Method == "DELETE", empty && resp.Status == 204 && call.Method == "PATCH":
+		return nil
+	case empty:
+		return fmt.Errorf("cannot believe answer %d to a %s without a body", resp.Status, call.Method)
+	case call.Write && jsonObject(resp.Body), !call.Write && looksLikeObject(resp.Body):
+		return nil
+	}
+	return fmt.Errorf("cannot believe answer %d to a %s: its body of %d bytes is not one JSON object",
+		resp.Status, call.Method, len(resp.Body))
+}
+
+func jsonObject(body []byte) bool {
+	d := documents.Get().(*scim.Document)
+	_, ok := d.Scan(body)
+	ok = ok && d.Nodes[0].Shape == scim.Object
+	d.Text = nil
+	if cap(d.Nodes) <= keptValues {
+		documents.Put(d)
+	}
+	return ok
+}
+
+// looksLikeObject looks at both ends only: a list of 100 users is passed on
+// untouched, and reading all of it would cost more than passing it on.
+func looksLikeObject(body []byte) bool {
+	const blank = " \t\r\n"
+	body = bytes.Trim(body, blank)
+	return len(body) >= 2 && body[0] == '{' && body[len(body)-1] == '}'
+}

@@ -1,0 +1,29 @@
+package aws
+
+import (
+	"github.com/scimgate/scimgate/rules"
+)
+
+// members is what AWS requires of groups.
+var members = []rules.Rule{{
+	ID:      "SG601",
+	Title:   "a group's displayName is missing",
+	Fix:     "In Okta: give the group a name, then push it again.",
+	AWS:     unparsable,
+	Source:  rules.Source{Strength: rules.Documented, Where: "SCIM developer guide, CreateGroup"},
+	On:      anyGroup,
+	At:      []string{"displayName"},
+	When:    missing,
+	Default: rules.Reject,
+}, {
+	ID:      "SG602",
+	Title:   "{at} is missing, so it is not known who the member is",
+	Fix:     "In Okta: assign the user to the app, so that Okta learns the user's id at AWS, then push the group again.",
+	Why:     "In April 2024 AWS was seen to answer 400 to an empty member id and to empty the group all the same.",
+	AWS:     unparsable,
+	Source:  rules.Source{Strength: rules.Observed, Where: "lichti/aws-iam-scim-problem, 2024-04; SCIM developer guide, PatchGroup"},
+	On:      anyGroup,
+	At:      []string{"members.value"},
+	When:    missing,
+	Default: rules.Reject,
+}}

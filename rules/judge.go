@@ -1,0 +1,423 @@
+package rules
+
+import (
+	"bytes"
+	"math/bits"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// maxRounds bounds how often a document is judged again after its repair: local
+// edits, what they made absent or incomplete, and one more for what that brought
+// to light. The last one has nothing left to edit.
+const maxRounds = 6
+
+// maxTold bounds how often one rule is named in a verdict: a group may have
+// thousands of members with the same fault. All of them are repaired.
+const maxTold = 16
+
+// judge is one judgement under way. It is reused: nothing of it may be kept.
+type judge struct {
+	set     *Set
+	op      scim.Operation
+	variant variant
+	hasID   bool
+	doc     *scim.Document
+	current *scim.Document // or nil
+
+	findings     []Finding // those of this round that were not repaired
+	counts       []int32   // findings of this round, by rule
+	repaired     []Finding
+	edits        []Edit
+	pending      []absence
+	changes      []Change
+	change       *Change
+	wantsCurrent bool
+	active       activity
+
+	scratch, currentDoc scim.Document
+}
+
+// absence is something to be judged when all single values are sound: a row that
+// is missing in an object, or a value that is to be looked at as a whole.
+type absence struct {
+	at     int32
+	row    *row
+	signs  Signs
+	change *Change
+}
+
+// activity is what a document makes of a user's active.
+type activity uint8
+
+const (
+	untouched activity = iota
+	activates
+	deactivates
+)
+
+var judges = sync.Pool{New: func() any { return new(judge) }}
+
+// Judge reads a document and says what is wrong with it. current is the resource
+// as the upstream has it, or nil; only few repairs want it, and the verdict tells
+// when one did. The verdict's document is body itself if nothing was edited.
+// Judging a clean document allocates nothing.
+func (s *Set) Judge(target scim.Target, body, current []byte) Verdict {
+	j := judges.Get().(*judge)
+	*j = judge{
+		set: s, op: target.Operation, variant: variantOf(target.Operation), hasID: target.ID != "",
+		findings: j.findings[:0], repaired: nil, edits: j.edits[:0], pending: j.pending[:0], changes: j.changes[:0],
+		counts:  j.counts,
+		scratch: j.scratch, currentDoc: j.currentDoc,
+	}
+	if current != nil {
+		if _, ok := j.currentDoc.Scan(current); ok {
+			j.current = &j.currentDoc
+		}
+	}
+	v := j.rounds(body)
+	j.set, j.scratch.Text, j.currentDoc.Text = nil, nil, nil
+	if cap(j.scratch.Nodes)+cap(j.currentDoc.Nodes) < 1<<14 { // a whole group is too large to keep
+		judges.Put(j)
+	}
+	return v
+}
+
+func (j *judge) rounds(body []byte) (v Verdict) {
+	j.doc = &j.scratch
+	text := body
+	for round := 0; ; round++ {
+		fault, ok := j.doc.Scan(text)
+		if !ok {
+			return Verdict{Document: body, Findings: j.set.Faults([]scim.Fault{fault}), Unreadable: true}
+		}
+		j.findings, j.edits, j.pending, j.changes, j.active = j.findings[:0], j.edits[:0], j.pending[:0], j.changes[:0], untouched
+		j.counts = append(j.counts[:0], j.set.none...)
+		done := len(j.repaired)
+		j.round()
+		for i := range j.repaired[done:] {
+			j.locate(&j.repaired[done+i], body, round)
+		}
+		if len(j.edits) == 0 || round == maxRounds {
+			break
+		}
+		edited, err := Apply(j.doc, j.edits, j.vital)
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		text = edited
+	}
+	v.Document, v.NeedsCurrent, v.Deactivates = text, j.wantsCurrent, j.active == deactivates
+	v.Nothing = j.variant == patching && j.doc.Child(0, "Operations") < 0
+	if len(j.findings) > 0 && len(j.repaired) > 0 {
+		for i := range j.findings {
+			j.locate(&j.findings[i], body, 1)
+		}
+	}
+	if len(j.findings)+len(j.repaired) > 0 {
+		v.Findings = append(append(v.Findings, j.findings...), j.repaired...)
+		v.sort()
+	}
+	return v
+}
+
+// locate gives a finding of a later round its place in the text as it came.
+func (j *judge) locate(f *Finding, body []byte, round int) {
+	if round == 0 {
+		return
+	}
+	var original scim.Document
+	original.Scan(body)
+	n := &original.Nodes[original.Locate(f.value)]
+	f.Span = Span{int(n.Start), int(n.End)}
+}
+
+func (j *judge) round() {
+	if j.doc.Nodes[0].Shape != scim.Object {
+		j.findings = append(j.findings, j.set.Faults([]scim.Fault{{Kind: scim.NotAnObject, End: len(j.doc.Text)}})...)
+		return
+	}
+	root := j.set.users
+	if j.op.Is(scim.Groups) {
+		root = j.set.groups
+	}
+	if j.variant == patching {
+		j.patch(root)
+	} else {
+		j.object(0, root, true)
+	}
+	if len(j.edits) > 0 {
+		return
+	}
+	for _, p := range j.pending {
+		j.change = p.change
+		j.run(&p.row.on[j.variant], p.signs, p.at, p.row.Attribute)
+	}
+	j.change = nil
+}
+
+// object judges the members of an object. complete tells that what is not there
+// is absent from the resource.
+func (j *judge) object(at int32, s *schema, complete bool) {
+	seen := uint64(0)
+	nodes := j.doc.Nodes
+	for c := at + 1; c < nodes[at].Next; c = nodes[c].Next {
+		r, exact := s.find(j.doc, c)
+		if r == nil {
+			j.run(&s.unlisted[j.variant], Unlisted, c, nil)
+			continue
+		}
+		seen |= 1 << r.index
+		if !exact {
+			j.run(&r.on[j.variant], Miscased, c, r.Attribute)
+		}
+		j.value(c, r)
+	}
+	if complete {
+		j.absent(at, s, seen)
+	}
+}
+
+func (j *judge) absent(at int32, s *schema, seen uint64) {
+	for missing := s.needed &^ seen; missing != 0; missing &= missing - 1 {
+		r := &s.rows[bits.TrailingZeros64(missing)]
+		if r.on[j.variant].when&Absent != 0 {
+			j.pending = append(j.pending, absence{at, r, Absent, j.change})
+		}
+		if r.sub != nil && r.Traits&Multi == 0 {
+			j.absent(at, r.sub, 0)
+		}
+	}
+}
+
+// value judges the value of a row, and what is in it.
+func (j *judge) value(at int32, r *row) {
+	n := &j.doc.Nodes[at]
+	hooks := &r.on[j.variant]
+	j.run(hooks, j.signs(at, n, r)&hooks.when, at, r.Attribute)
+	if r.Path == "active" && j.op.Is(scim.Users) {
+		j.activity(n)
+	}
+	if r.sub == nil {
+		return
+	}
+	switch {
+	case n.Shape == scim.Object:
+		j.element(at, r)
+	case n.Shape == scim.Array && r.Traits&Multi != 0:
+		for c := at + 1; c < n.Next; c = j.doc.Nodes[c].Next {
+			switch e := &j.doc.Nodes[c]; {
+			case e.Shape == scim.Object && e.Count > 0:
+				j.element(c, r)
+			case e.Shape == scim.Object:
+				j.run(hooks, EmptyObject&hooks.when, c, r.Attribute)
+			case e.Shape == scim.Null:
+				j.run(hooks, Nulled&hooks.when, c, r.Attribute)
+			default:
+				j.run(hooks, Mistyped&hooks.when, c, r.Attribute)
+			}
+		}
+	}
+}
+
+// element judges one complex value.
+func (j *judge) element(at int32, r *row) {
+	j.object(at, r.sub, j.variant != patching || r.Traits&Multi != 0)
+	if r.on[j.variant].when&Whole != 0 {
+		j.pending = append(j.pending, absence{at, r, Whole, j.change})
+	}
+}
+
+func (j *judge) activity(n *scim.Node) {
+	text := j.doc.Text[n.Start:n.End]
+	switch {
+	case n.Shape == scim.False, n.Shape == scim.String && bytes.EqualFold(text, []byte(`"false"`)):
+		j.active = deactivates
+	case n.Shape == scim.True, n.Shape == scim.String && bytes.EqualFold(text, []byte(`"true"`)):
+		j.active = activates
+	}
+}
+
+// signs is what is to be seen of a value at a glance.
+func (j *judge) signs(at int32, n *scim.Node, r *row) Signs {
+	signs := Present
+	if n.Shape == scim.Null {
+		return signs | Nulled
+	}
+	switch r.Type {
+	case Text:
+		switch n.Shape {
+		case scim.String:
+			return signs | j.text(at, n, r)
+		case scim.Number, scim.True, scim.False:
+			return signs | Numeric
+		}
+		return signs | Mistyped
+	case Boolean:
+		switch n.Shape {
+		case scim.True, scim.False:
+		case scim.String:
+			text := j.doc.Text[n.Start+1 : n.End-1]
+			switch {
+			case len(text) == 0:
+				signs |= Empty
+			case bytes.EqualFold(text, []byte("true")), bytes.EqualFold(text, []byte("false")):
+				signs |= Stringly
+			default:
+				signs |= Mistyped
+			}
+		default:
+			signs |= Mistyped
+		}
+	case Complex:
+		switch {
+		case n.Shape == scim.Array && r.Traits&Multi != 0:
+			if n.Count == 0 && r.Traits&Clearable == 0 {
+				signs |= EmptyArray
+			}
+			if n.Count > 1 {
+				signs |= Many
+			}
+		case n.Shape == scim.Object && (r.Traits&Multi == 0 || j.variant == patching):
+			if n.Count == 0 {
+				signs |= EmptyObject
+			}
+		default:
+			signs |= Mistyped
+		}
+	}
+	return signs
+}
+
+func (j *judge) text(at int32, n *scim.Node, r *row) (signs Signs) {
+	text := j.doc.Text[n.Start+1 : n.End-1]
+	if len(text) == 0 {
+		return Empty
+	}
+	if n.Marks != 0 {
+		signs |= Odd
+	}
+	if r.Max > 0 && len(text) > r.Max && units(j.doc.String(at)) > r.Max {
+		signs |= Long
+	}
+	if r.Traits&Unspaced != 0 && spaced(text, n.Marks) {
+		signs |= Spaced
+	}
+	if r.Traits&Required != 0 && (text[0] <= ' ' || n.Marks != 0) && strings.TrimSpace(j.doc.String(at)) == "" {
+		return signs&^Spaced | Blank
+	}
+	return signs
+}
+
+// run hands a value with signs to the rules that asked for one of them.
+func (j *judge) run(h *hooks, signs Signs, at int32, a *Attribute) {
+	if signs&h.when == 0 {
+		return
+	}
+	for _, c := range h.rules {
+		if signs&c.When != 0 {
+			j.hit(c, Node{Attribute: a, Doc: j.doc, At: at, Signs: signs, j: j, change: j.change})
+		}
+	}
+}
+
+func (j *judge) hit(c *compiled, n Node) {
+	at := &j.doc.Nodes[n.At]
+	span, note := Span{int(at.Start), int(at.End)}, ""
+	if c.Check != nil {
+		part, text, found := c.Check(n)
+		if !found {
+			return
+		}
+		if note = text; part != (Span{}) {
+			span = part
+		}
+	}
+	if n.Signs&Absent != 0 {
+		span.End = span.Start + 1
+	}
+	f := Finding{Rule: c.Rule, Disposition: j.set.dispositions[c.index], Span: span, Note: note, Field: n.field()}
+	j.counts[c.index]++
+	told := j.counts[c.index] <= maxTold
+	if told {
+		f.Path, f.value = n.place(), j.doc.Path(n.At)
+	}
+	if f.Disposition == Repaired {
+		for _, r := range c.Repair {
+			if j.set.policy == StrictPolicy && r.Kind != Normalise {
+				continue
+			}
+			if edits, did, ok := r.Mend(n); ok {
+				if j.contradicts(edits) {
+					return // another repair of this value goes first; this one has its turn in the next round
+				}
+				f.Did = did
+				if told {
+					j.repaired = append(j.repaired, f)
+				}
+				j.edits = append(j.edits, edits...)
+				return
+			}
+		}
+		f.Disposition = Reject
+	}
+	if f.Disposition != Off && told {
+		j.findings = append(j.findings, f)
+	}
+}
+
+// contradicts tells whether one of the edits wants something else of a value than
+// one of this round's. Edits of one repair belong together.
+func (j *judge) contradicts(edits []Edit) bool {
+	for _, e := range edits {
+		if e.Kind != Replace && e.Kind != Insert {
+			continue
+		}
+		for _, o := range j.edits {
+			if o.At == e.At && o.Kind == e.Kind && o.Name == e.Name && !bytes.Equal(o.New, e.New) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// vital tells whether the enclosing object means nothing without the value: the
+// value of a PATCH operation, or a part that the table calls vital.
+func (j *judge) vital(at int32) bool {
+	name := j.doc.Name(at)
+	if j.variant == patching {
+		for _, c := range j.changes {
+			if at == c.Value {
+				return true
+			}
+		}
+	}
+	return j.set.vital[strings.ToLower(name)] && j.doc.Nodes[at].Parent > 0
+}
+
+func units(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+func spaced(text []byte, marks scim.Marks) bool {
+	if marks == 0 {
+		return bytes.IndexByte(text, ' ') >= 0
+	}
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if unicode.IsSpace(r) || r == '\\' && n < len(text) && strings.IndexByte("tnrf", text[1]) >= 0 {
+			return true
+		}
+		text = text[n:]
+	}
+	return false
+}

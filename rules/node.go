@@ -1,0 +1,205 @@
+package rules
+
+import (
+	"strings"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// Node is one value as a rule sees it. It lives no longer than the call that it
+// is handed to.
+type Node struct {
+	*Attribute // the row of the value; nil if no row has its name
+	Doc        *scim.Document
+	At         int32 // index of the value; of the enclosing object where it is absent
+	Signs      Signs // those of the value that the rule asked for
+
+	j      *judge
+	change *Change // the PATCH operation that it stands in, or nil
+}
+
+// Change is one operation of a PATCH that has been understood.
+type Change struct {
+	Op        string     // add, replace, remove
+	At        int32      // of the operation
+	OpAt      int32      // of its op
+	Value     int32      // of its value, -1 if it has none
+	Path      scim.Path  // zero if it has none
+	Attribute *Attribute // that the path leads to, nil without path
+}
+
+// Operation is what the document asks for.
+func (n Node) Operation() scim.Operation { return n.j.op }
+
+// Name is the attribute's name: as it was sent if no row has it, else as the row
+// has it.
+func (n Node) Name() string {
+	if n.change != nil && n.At == n.change.At {
+		return n.change.Path.String()
+	}
+	name := n.Doc.Name(n.At)
+	if n.Attribute == nil || len(name) > len(n.Path) {
+		return name
+	}
+	return n.Path[len(n.Path)-len(name):]
+}
+
+// Text is the content of the value, if it is a string.
+func (n Node) Text() string {
+	if n.Doc.Nodes[n.At].Shape != scim.String {
+		return ""
+	}
+	return n.Doc.String(n.At)
+}
+
+// Get is the text at a path of the document as a whole, "name.givenName"; "" if
+// there is none, and in a PATCH, which doesn't hold the whole.
+func (n Node) Get(path string) string {
+	if n.j.variant == patching {
+		return ""
+	}
+	at := int32(0)
+	for _, name := range strings.Split(path, ".") {
+		at = n.Doc.Child(at, name)
+	}
+	if at < 0 || n.Doc.Nodes[at].Shape != scim.String {
+		return ""
+	}
+	return n.Doc.String(at)
+}
+
+// Part is the text of a member of the value, "" if there is none.
+func (n Node) Part(name string) string {
+	if at := n.Doc.Child(n.At, name); at >= 0 && n.Doc.Nodes[at].Shape == scim.String {
+		return n.Doc.String(at)
+	}
+	return ""
+}
+
+// Template is the setting for the attribute with its placeholders filled in; ok
+// is false if there is none, or if a placeholder has no value.
+func (n Node) Template() (text string, ok bool) {
+	template, ok := n.j.set.templates[n.Path]
+	if !ok {
+		return "", false
+	}
+	for {
+		before, rest, found := strings.Cut(template, "{")
+		if !found {
+			return text + template, true
+		}
+		name, after, found := strings.Cut(rest, "}")
+		value := n.Get(name)
+		if !found || value == "" {
+			return "", false
+		}
+		text += before + value
+		template = after
+	}
+}
+
+// Change is the operation of a PATCH that the value stands in, nil elsewhere.
+func (n Node) Change() *Change { return n.change }
+
+// Changes are all operations of the PATCH that could be understood.
+func (n Node) Changes() []Change { return n.j.changes }
+
+// Current is the resource as the upstream has it; nil if it isn't known. Asking
+// for one that could be read makes the verdict say so.
+func (n Node) Current() *scim.Document {
+	if n.j.current == nil {
+		n.j.wantsCurrent = n.j.hasID
+		return nil
+	}
+	return n.j.current
+}
+
+// LeaveOut removes the value, and what makes no sense without it. In a PATCH the
+// operation goes when nothing of it is left.
+func (n Node) LeaveOut() []Edit {
+	if n.change != nil && (n.At == n.change.Value || n.At == n.change.At) && n.change.Attribute != nil {
+		return []Edit{{Kind: Remove, At: n.change.At}}
+	}
+	return []Edit{{Kind: Remove, At: n.At}}
+}
+
+// Clear makes a value absent: it is left out, and a PATCH asks for its removal,
+// since leaving it out there would leave the old value standing.
+func (n Node) Clear() []Edit {
+	switch {
+	case n.change == nil, n.At == n.change.Value && n.change.Attribute == nil, n.insideElement():
+		return n.LeaveOut()
+	case n.At == n.change.Value && n.change.Attribute != nil:
+		return []Edit{
+			{Kind: Replace, At: n.change.OpAt, New: []byte(`"remove"`)},
+			{Kind: Detach, At: n.At},
+		}
+	}
+	op := scim.AppendString([]byte(`{"op":"remove","path":`), n.Path)
+	return []Edit{
+		{Kind: Remove, At: n.At},
+		{Kind: Append, At: n.Doc.Nodes[n.change.At].Parent, New: append(op, '}')},
+	}
+}
+
+// insideElement tells whether the value is a part of an element of a
+// multi-valued attribute: the element is replaced whole.
+func (n Node) insideElement() bool {
+	for at := n.Doc.Nodes[n.At].Parent; at > n.change.At; at = n.Doc.Nodes[at].Parent {
+		if n.Doc.Nodes[at].Shape == scim.Array {
+			return true
+		}
+	}
+	return false
+}
+
+// Set gives the attribute a text, whether it is there already or absent.
+func (n Node) Set(text string) []Edit {
+	value := scim.AppendString(nil, text)
+	if n.Signs&Absent == 0 {
+		return []Edit{{Kind: Replace, At: n.At, New: value}}
+	}
+	name, rest, nested := strings.Cut(n.Path, ".")
+	if nested && n.At == 0 { // the enclosing object is absent too
+		return []Edit{{Kind: Insert, At: 0, Name: name, New: append(append(append([]byte("{"), scim.AppendString(nil, rest)...), ':'), append(value, '}')...)}}
+	}
+	if nested {
+		name = rest
+	}
+	return []Edit{{Kind: Insert, At: n.At, Name: name, New: value}}
+}
+
+// place is where the value stands, as findings name it.
+func (n Node) place() string {
+	switch {
+	case n.Signs&Absent != 0 && n.At > 0 && n.j.variant != patching:
+		last := n.Path[strings.LastIndexByte(n.Path, '.')+1:]
+		return scim.JoinPath(n.Doc.Path(n.At), last)
+	case n.Signs&Absent != 0:
+		return n.Path
+	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At):
+		return n.change.Path.String()
+	}
+	path := n.Doc.Path(n.At)
+	if n.change != nil && n.change.Value >= 0 {
+		if prefix := n.Doc.Path(n.change.Value); strings.HasPrefix(path, prefix) && len(path) > len(prefix) && n.At > n.change.Value {
+			path = strings.TrimLeft(path[len(prefix):], ".:")
+			if n.change.Attribute != nil {
+				sep := "."
+				if strings.HasPrefix(path, "[") {
+					sep = ""
+				}
+				path = n.change.Path.String() + sep + path
+			}
+		}
+	}
+	return path
+}
+
+// field is the name of the field in Okta's console.
+func (n Node) field() string {
+	if n.Attribute == nil {
+		return ""
+	}
+	return n.Field
+}
