@@ -132,6 +132,7 @@ func (p *filterParser) term(depth int) *Filter {
 	if p.at < len(p.text) && p.text[p.at] == '[' {
 		return &Filter{Op: "[]", Attribute: attribute, Left: p.group(depth, '[', ']')}
 	}
+	p.blanks()
 	start := p.at
 	op := p.word()
 	switch lower := strings.ToLower(op); lower {
