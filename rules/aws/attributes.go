@@ -108,7 +108,7 @@ var groups = []rules.Attribute{
 
 // message is a PATCH request (RFC 7644 §3.5.2).
 var message = []rules.Attribute{
-	{Path: "schemas", Type: rules.Anything},
+	{Path: "schemas", Type: rules.Anything, Traits: rules.Required},
 	{Path: "Operations", Type: rules.Complex, Traits: rules.Multi | rules.Required},
 	{Path: "Operations.op", Traits: rules.Required},
 	{Path: "Operations.path", Traits: rules.Optional},

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
 )
 
 const patchPage = "SCIM developer guide, PatchUser and PatchGroup; RFC 7644 §3.5.2"
@@ -103,6 +104,19 @@ var patches = []rules.Rule{{
 	At:      []string{"Operations"},
 	When:    rules.Absent | rules.EmptyArray | rules.Nulled,
 	Default: rules.Reject,
+}, {
+	ID:      "SG509",
+	Title:   "a PATCH has no schemas",
+	Fix:     "Nothing to do; it is added.",
+	AWS:     unparsable,
+	Source:  rules.Source{Strength: rules.Documented, Where: "RFC 7644 §3.5.2; every example of AWS's PatchUser and PatchGroup has it"},
+	On:      anyMessage,
+	At:      []string{"schemas"},
+	When:    rules.Absent,
+	Default: rules.Repaired,
+	Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
+		return []rules.Edit{{Kind: rules.Insert, At: n.At, Name: "schemas", New: []byte(`["` + scim.PatchSchema + `"]`)}}, "added", true
+	}}},
 }}
 
 func lower(op string) string { return strings.ToLower(op) }
