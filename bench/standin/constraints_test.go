@@ -10,10 +10,10 @@ import (
 // without User-Agent, with another media type: what spoils a request beyond its body.
 func noAgent(r *http.Request) { r.Header.Del("User-Agent") }
 
-func TestUserDocuments(t *testing.T) {
+// sentUser posts a user to an empty stand-in; detail is the exact text, where one is known.
+func sentUser(t *testing.T) func(why, body string, status int, detail string) {
 	s, _ := bench(t)
-	// f posts a user; detail is the exact text, where one is known.
-	f := func(why, body string, status int, detail string) {
+	return func(why, body string, status int, detail string) {
 		t.Helper()
 		for _, at := range []string{"observed", "specific"} {
 			if err := s.Switch("details", at); err != nil {
@@ -31,26 +31,37 @@ func TestUserDocuments(t *testing.T) {
 			}
 		}
 	}
-	tooShort := func(path string) string {
-		return "2 validation errors detected: Value at '" + path + "' failed to satisfy constraint: Member must have length greater than or equal to 1; " +
-			"Value at '" + path + `' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{M}\p{S}\p{N}\p{P}\t\n\r ]+`
-	}
-	swap := func(old, now string) string { return strings.Replace(person("ada"), old, now, 1) }
+}
 
+// emptyText is CloudTrail's text for an attribute that is missing or empty.
+func emptyText(path string) string {
+	return "2 validation errors detected: Value at '" + path + "' failed to satisfy constraint: Member must have length greater than or equal to 1; " +
+		"Value at '" + path + `' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{M}\p{S}\p{N}\p{P}\t\n\r ]+`
+}
+
+// swap is a sound person with something in it replaced.
+func swap(old, now string) string { return strings.Replace(person("ada"), old, now, 1) }
+
+func TestRequiredAttributes(t *testing.T) {
+	f := sentUser(t)
 	f("all that is required", person("ada"), 201, "")
 	f("with schemas", person("ada", `,"schemas":["`+userURN+`","`+enterpriseURN+`"]`), 201, "")
 
 	f("no userName", swap(`"userName":"ada",`, ""), 400, "")
-	f("no displayName", swap(`,"displayName":"Ada Byron"`, ""), 400, tooShort("displayName"))
-	f("no familyName", swap(`,"familyName":"Byron"`, ""), 400, tooShort("name.familyName"))
-	f("no name", swap(`"name":{"givenName":"Ada","familyName":"Byron"},`, ""), 400, tooShort("name.givenName"))
-	f("empty familyName", swap(`"Byron"`, `""`), 400, tooShort("name.familyName"))
-	f("null familyName", swap(`"Byron"`, `null`), 400, tooShort("name.familyName"))
+	f("no displayName", swap(`,"displayName":"Ada Byron"`, ""), 400, emptyText("displayName"))
+	f("no familyName", swap(`,"familyName":"Byron"`, ""), 400, emptyText("name.familyName"))
+	f("no name", swap(`"name":{"givenName":"Ada","familyName":"Byron"},`, ""), 400, emptyText("name.givenName"))
+	f("empty familyName", swap(`"Byron"`, `""`), 400, emptyText("name.familyName"))
+	f("null familyName", swap(`"Byron"`, `null`), 400, emptyText("name.familyName"))
 	f("a blank as familyName", swap(`"Byron"`, `" "`), 201, "")
-	f("empty title", person("ada", `,"title":""`), 400, tooShort("title"))
-	f("empty manager", person("ada", `,"`+enterpriseURN+`":{"manager":{"value":""}}`), 400, tooShort(enterpriseURN+".manager.value"))
+	f("empty title", person("ada", `,"title":""`), 400, emptyText("title"))
+	f("empty manager", person("ada", `,"`+enterpriseURN+`":{"manager":{"value":""}}`), 400, emptyText(enterpriseURN+".manager.value"))
 	f("null title", person("ada", `,"title":null`), 201, "")
 
+}
+
+func TestCharactersAndLengths(t *testing.T) {
+	f := sentUser(t)
 	f("zero-width space", swap("Byron", `By\u200bron`), 400, "1 validation errors detected: Value at '*name.familyName*' failed to satisfy constraint: "+
 		`Member must satisfy regular expression pattern: [\p{L}\p{M}\p{S}\p{N}\p{P}\t\n\r ]+`)
 	f("control character", swap("Byron", `By\u0001ron`), 400, "")
@@ -73,6 +84,10 @@ func TestUserDocuments(t *testing.T) {
 	f("userName of 129", person(long[:129]), 400, "")
 	f("externalId of 257", person("ada", `,"externalId":"`+long[:257]+`"`), 400, "")
 
+}
+
+func TestListsOfOne(t *testing.T) {
+	f := sentUser(t)
 	mail := func(value, rest string) string { return `{"value":"` + value + `","type":"work"` + rest + `}` }
 	f("two e-mails", person("ada", `,"emails":[`+mail("a@example.test", `,"primary":true`)+`,`+mail("b@example.test", "")+`]`), 400,
 		"List attribute emails exceeds allowed limit of 1")
@@ -86,6 +101,10 @@ func TestUserDocuments(t *testing.T) {
 	f("one address part", person("ada", `,"addresses":[{"locality":"Ely"}]`), 400, "")
 	f("address of type alone", person("ada", `,"addresses":[{"type":"work"}]`), 201, "")
 
+}
+
+func TestUnsupportedAttributes(t *testing.T) {
+	f := sentUser(t)
 	for _, extra := range []string{`"photos":[]`, `"photos":null`, `"groups":[]`, `"password":"x"`, `"entitlements":[]`, `"ims":[]`, `"x509Certificates":[]`,
 		`"roles":[]`, `"meta":{"resourceType":"User"}`, `"meta":{"version":"1"}`, `"id":"x"`, `"colour":"red"`, `"Title":"x"`, `"urn:example:1.0:User":{}`,
 		`"emails":[{"value":"a@example.test","primary":true,"display":"a"}]`, `"` + enterpriseURN + `":{"manager":{"displayName":"x"}}`,
@@ -95,6 +114,10 @@ func TestUserDocuments(t *testing.T) {
 	for _, extra := range []string{`"title":1`, `"name":[]`, `"emails":{}`, `"emails":[1]`, `"active":1`, `"phoneNumbers":[null]`} {
 		f("wrong type "+extra, person("ada", ","+extra), 400, "")
 	}
+}
+
+func TestStrictJSON(t *testing.T) {
+	f := sentUser(t)
 	unreadable := "Invalid JSON from RequestBody"
 	f("not JSON", `{"userName":`, 400, unreadable)
 	f("nothing", ``, 400, unreadable)
@@ -157,15 +180,19 @@ func TestDuplicates(t *testing.T) {
 	want(t, "name that is free again", ask(s, "POST", "/Users", person("noor")), 201)
 }
 
-func TestPatchUser(t *testing.T) {
-	const mail = `{"value":"ada@example.test","type":"work","primary":true}`
-	const home = `{"streetAddress":"1 Mill Lane","locality":"Ely","region":"CAM","postalCode":"CB7","country":"GB","type":"work"}`
-	extension := enterpriseURN + ":"
-	// f patches a user that has everything; after is the attribute's value then, as Go prints it.
-	f := func(why string, status int, attribute, after string, ops ...string) {
+const (
+	patchMail = `{"value":"ada@example.test","type":"work","primary":true}`
+	patchHome = `{"streetAddress":"1 Mill Lane","locality":"Ely","region":"CAM","postalCode":"CB7","country":"GB","type":"work"}`
+	extension = enterpriseURN + ":"
+)
+
+// patchedUser patches a user that has everything. Where that succeeds, after is the
+// attribute's value then, as Go prints it; else the exact text, where one is known.
+func patchedUser(t *testing.T) func(why string, status int, attribute, after string, ops ...string) {
+	return func(why string, status int, attribute, after string, ops ...string) {
 		t.Helper()
 		s, _ := bench(t, "details=specific")
-		id := add(t, s, "ada", `,"externalId":"x","title":"Dr","active":true,"emails":[`+mail+`],"addresses":[`+home+`],"`+enterpriseURN+`":{"department":"Notes","manager":{"value":"m"}}`)
+		id := add(t, s, "ada", `,"externalId":"x","title":"Dr","active":true,"emails":[`+patchMail+`],"addresses":[`+patchHome+`],"`+enterpriseURN+`":{"department":"Notes","manager":{"value":"m"}}`)
 		before, _ := s.User(id)
 		got := ask(s, "PATCH", "/Users/"+id, operations(ops...))
 		want(t, why, got, status)
@@ -183,6 +210,10 @@ func TestPatchUser(t *testing.T) {
 		}
 		same(t, why, fmt.Sprint(value), after)
 	}
+}
+
+func TestPatchUser(t *testing.T) {
+	f := patchedUser(t)
 	f("replace", 200, "title", "Prof", change("replace", "title", `"Prof"`))
 	f("upper case", 200, "title", "Prof", change("Replace", "title", `"Prof"`))
 	f("add", 200, "nickName", "A", change("add", "nickName", `"A"`))
@@ -200,15 +231,18 @@ func TestPatchUser(t *testing.T) {
 	f("extension removed", 200, enterpriseURN, "<nil>", change("remove", enterpriseURN, ""))
 	f("extension pathless", 200, enterpriseURN+"/department", "Lab", change("add", "", `{"`+enterpriseURN+`":{"department":"Lab"}}`))
 	f("list", 200, "emails", "[map[primary:true value:new@example.test]]", change("replace", "emails", `[{"value":"new@example.test","primary":true}]`))
-	f("same again", 200, "emails", "[map[primary:true type:work value:ada@example.test]]", change("add", "emails", `[`+mail+`]`))
+	f("same again", 200, "emails", "[map[primary:true type:work value:ada@example.test]]", change("add", "emails", `[`+patchMail+`]`))
 	f("list cleared", 200, "emails", "<nil>", change("replace", "emails", `[]`))
 	f("value path", 200, "emails", "[map[primary:true type:work value:new@example.test]]", change("replace", `emails[type eq "work"].value`, `"new@example.test"`))
 	f("value path in an address", 200, "addresses", "[map[country:GB locality:Wells postalCode:CB7 region:CAM streetAddress:1 Mill Lane type:work]]", change("add", `addresses[type eq "work"].locality`, `"Wells"`))
 	f("new value by path", 200, "phoneNumbers", "[map[type:work value:1]]", change("add", `phoneNumbers[type eq "work"].value`, `"1"`))
 	f("value removed by path", 200, "emails", "<nil>", change("remove", `emails[type eq "work"]`, ""))
 	f("several operations", 200, "title", "C", change("replace", "title", `"B"`), change("replace", "title", `"C"`))
+}
 
-	f("two e-mails", 400, "", "List attribute emails exceeds allowed limit of 1", change("replace", "emails", `[`+mail+`,`+mail+`]`))
+func TestPatchUserRefusals(t *testing.T) {
+	f := patchedUser(t)
+	f("two e-mails", 400, "", "List attribute emails exceeds allowed limit of 1", change("replace", "emails", `[`+patchMail+`,`+patchMail+`]`))
 	f("another e-mail", 400, "", "List attribute emails exceeds allowed limit of 1", change("add", "emails", `[{"value":"new@example.test","primary":true}]`))
 	f("no target", 400, "", "", change("replace", `emails[type eq "home"].value`, `"new@example.test"`))
 	f("not primary", 400, "", "", change("replace", `emails[type eq "work"].primary`, `false`))

@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// head is what the gateway reads of a request's head, from the bytes as they
+// came: the HTTP library would show one of two readings.
+type head struct {
+	authorization, contentType, encoding []byte
+	userAgent, requestID                 []byte
+	authorizations, userAgents           int
+	length, transfer                     int  // Content-Length and Transfer-Encoding fields
+	body                                 bool // they announce a body
+	fault                                string
+}
+
+// once are the fields of which a second one would be another reading.
+var once = [...]string{"host", "content-length", "transfer-encoding", "content-type", "content-encoding", "authorization"}
+
+// readHead reads the header block between the request line and the empty line.
+func readHead(raw []byte) (h head) {
+	var seen [len(once)]bool
+	for len(raw) > 0 {
+		end := bytes.IndexByte(raw, '\n')
+		if end < 0 {
+			break
+		}
+		line := raw[:end]
+		raw = raw[end+1:]
+		if end == 0 || line[end-1] != '\r' {
+			h.fault = "a header line ends in a bare line feed"
+			return h
+		}
+		if line = line[:end-1]; len(line) == 0 {
+			break
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			h.fault = "a header is folded over two lines"
+			return h
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon <= 0 {
+			h.fault = "a header line has no name"
+			return h
+		}
+		name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
+		for _, c := range value {
+			if c < ' ' && c != '\t' || c == 0x7f {
+				h.fault = "a header value has a control character"
+				return h
+			}
+		}
+		if i := field(name); i >= 0 {
+			if seen[i] && once[i] != "authorization" {
+				h.fault = "the header " + once[i] + " stands there twice"
+				return h
+			}
+			seen[i] = true
+		}
+		h.take(name, value)
+	}
+	if h.length > 0 && h.transfer > 0 {
+		h.fault = "the request has both Content-Length and Transfer-Encoding"
+	}
+	return h
+}
+
+func field(name []byte) int {
+	for i, f := range once {
+		if len(name) == len(f) && bytes.EqualFold(name, []byte(f)) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (h *head) take(name, value []byte) {
+	is := func(field string) bool { return len(name) == len(field) && bytes.EqualFold(name, []byte(field)) }
+	switch {
+	case is("authorization"):
+		h.authorization = value
+		h.authorizations++
+	case is("user-agent"):
+		h.userAgent = value
+		h.userAgents++
+	case is("content-type"):
+		h.contentType = value
+	case is("content-encoding"):
+		h.encoding = value
+	case is("x-request-id"):
+		h.requestID = value
+	case is("content-length"):
+		h.length++
+		h.body = h.body || len(bytes.Trim(value, "0")) > 0
+	case is("transfer-encoding"):
+		h.transfer++
+		h.body = true
+		if !bytes.EqualFold(value, []byte("chunked")) {
+			h.fault = "the Transfer-Encoding is not chunked"
+		}
+	}
+}
+
+// maxRequestID bounds the client's own id that is echoed and recorded.
+const maxRequestID = 128
+
+// admit asks whether the request is HTTP that every parser reads alike, and who
+// sends it. Each of its refusals closes the connection.
+func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
+	h := readHead(ctx.Request.Header.RawHeaders())
+	x.UserAgent = string(h.userAgent)
+	if len(h.requestID) <= maxRequestID {
+		x.RequestID = string(h.requestID)
+	}
+	if h.fault != "" {
+		return closing(x.refuse(400, "invalidSyntax", "The request is not sound HTTP: "+h.fault+". Look for a proxy in between that changes requests.", nil))
+	}
+	if len(h.encoding) > 0 && !bytes.EqualFold(h.encoding, []byte("identity")) {
+		return closing(x.refuse(415, "", "The body is compressed. AWS takes none, and so it is not opened here; the client has to send it as it is.", nil))
+	}
+	x.found(scim.HeadFaults(x.Target, h.authorizations, h.authorization, h.contentType, h.userAgents > 0 && len(h.userAgent) > 0))
+	x.Token = scim.Token(h.authorization)
+	x.Body = ctx.Request.Body()
+	switch {
+	case x.rejected():
+		return closing(x.refuseFindings())
+	case x.Target.Operation.HasBody() && len(x.Body) == 0:
+		x.found([]scim.Fault{{Kind: scim.BodyMissing}})
+	case !x.Target.Operation.HasBody() && h.body: // the library does not read the body of a GET
+		x.found([]scim.Fault{{Kind: scim.BodyUnexpected}})
+	}
+	if x.rejected() {
+		return closing(x.refuseFindings())
+	}
+	return nil
+}
+
+func closing(r *Reply) *Reply {
+	r.Close = true
+	return r
+}
+
+// misread answers a request that could not even be read as HTTP. What the library
+// says of it may quote it, so only its kind is told.
+func (x *Exchange) misread(err error) *Reply {
+	var small *fasthttp.ErrSmallBuffer
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return closing(x.refuse(413, "tooMany", "The body is larger than the gateway takes (listen.max_body_bytes).", nil))
+	case errors.As(err, &small):
+		return closing(x.refuse(431, "", "The request's headers are larger than the gateway takes (listen.max_head_bytes).", nil))
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return closing(x.refuse(408, "", "The request did not arrive in time.", nil))
+	}
+	return closing(x.refuse(400, "invalidSyntax", "The request is not sound HTTP. Look for a proxy in between that changes requests.", nil))
+}

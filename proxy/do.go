@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// maxTries bounds how often one call is sent when AWS answers that it throttles.
+// Such an answer proves that the call was not carried out.
+const maxTries = 3
+
+// call is one call to AWS on its way through the door.
+type call struct {
+	upstream.Call
+	operation   scim.Operation
+	resource    string
+	memberships int
+	revokes     bool
+
+	attrs, added, removed []string
+}
+
+// do is the door to AWS for the plans of an exchange.
+func (g *Gateway) do(x *Exchange) translate.Do {
+	return func(req scim.Request) (scim.Response, error) {
+		op := req.Target.Operation
+		return g.call(x, &call{
+			Call: upstream.Call{
+				Method: op.Method(), URI: string(req.Target.AppendURI(nil)), Body: req.Body, Write: op.Is(scim.Writes),
+			},
+			operation: op, resource: req.Target.Resource(), memberships: req.Memberships, revokes: req.Revokes,
+			attrs: req.Attrs, added: req.Added, removed: req.Removed,
+		})
+	}
+}
+
+// call waits for budget, records the intent, sends, and records the outcome. It is
+// the only way on which anything reaches AWS. Its error is a *scim.CallError.
+func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
+	c.Authorization, c.UserAgent = x.Token, x.UserAgent
+	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes}
+	if c.Write {
+		ask.Kind = pace.Write
+	}
+	for try := 1; ; try++ {
+		waited, err := x.tenant.budgets.Take(ask, x.Deadline)
+		x.waited += waited
+		if err != nil {
+			return scim.Response{}, &scim.CallError{Reason: scim.PacedOut, RetryAfter: retryAfter(err), Err: err}
+		}
+		resp, err := g.send(x, c, waited)
+		if err != nil || resp.Status != 429 {
+			return resp, err
+		}
+		x.tenant.budgets.Throttled(ask, resp.RetryAfter)
+		if try == maxTries || time.Until(x.Deadline) <= resp.RetryAfter {
+			return resp, nil
+		}
+	}
+}
+
+func retryAfter(err error) time.Duration {
+	var full *pace.Full
+	if errors.As(err, &full) {
+		return full.RetryAfter
+	}
+	return soon
+}
+
+// send carries out one call that has its budget.
+func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Response, error) {
+	x.Calls++
+	var intent audit.Intent
+	if c.Write {
+		var err error
+		if intent, err = g.journal.Intend(g.recordOf(x, c)); err != nil {
+			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
+		}
+	}
+	began := time.Now()
+	resp, outcome, err := x.tenant.upstream.Send(c.Call, x.Deadline)
+	took := time.Since(began)
+	g.metrics.called(c.operation, outcome, resp.Status, took, waited)
+	x.lastAWS = resp
+	if c.Write {
+		switch outcome {
+		case scim.Unknown:
+			x.doubt = true
+		case scim.Done:
+			x.wrote++
+		}
+		rec := g.recordOf(x, c)
+		rec.Outcome, rec.Status, rec.AWSID = outcome.String(), resp.Status, resp.RequestID
+		rec.Wait, rec.Micros = waited.Microseconds(), took.Microseconds()
+		if outcome == scim.UpstreamError {
+			rec.AWS, _, _ = scim.ReadError(resp.Body)
+		}
+		if recorded := intent.Settle(rec); recorded != nil {
+			return resp, &scim.CallError{Reason: scim.DoneUnlogged, RetryAfter: outage, Err: errors.Join(recorded, err)}
+		}
+	}
+	switch {
+	case err == nil:
+		return resp, nil
+	case outcome == scim.NotSent:
+		return resp, &scim.CallError{Reason: scim.Unsent, RetryAfter: outage, Err: err}
+	}
+	return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: err}
+}

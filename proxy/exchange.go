@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// Exchange is one client request on its way through the gateway and back. It
+// belongs to one goroutine; nothing of it outlives the handler uncopied, since the
+// server reuses its buffers.
+type Exchange struct {
+	ID       string // ULID; in logs, records and error details
+	Began    time.Time
+	Deadline time.Time // the client's patience less a margin: a fasthttp request has no context
+
+	Client    string // address
+	RequestID string // the client's X-Request-Id, echoed
+	UserAgent string
+	Method    string
+	RawTarget []byte // as in the request line
+
+	Target   scim.Target
+	Token    []byte // the client's bearer token; passed on, never kept
+	Body     []byte // as received; never modified
+	Findings []rules.Finding
+	Verdict  rules.Verdict
+	Document []byte // as forwarded: Body, or Body with edits applied
+	Calls    int    // asked of AWS so far
+
+	tenant  *Tenant
+	policy  *Policy       // what the exchange began with, whatever is reloaded meanwhile
+	lane    *pace.Turn    // of the resource that is written, or nil
+	waited  time.Duration // for lane and budget
+	lastAWS scim.Response // the last answer of AWS, for the record
+	doubt   bool          // a call was sent of which it isn't known what became
+	wrote   int           // writes that AWS carried out
+}
+
+// begin starts an exchange.
+func (g *Gateway) begin() *Exchange {
+	now := time.Now()
+	return &Exchange{ID: ulid.Make().String(), Began: now, Deadline: now.Add(g.settings.Client.Patience), tenant: g.tenant, policy: g.tenant.policy}
+}
+
+// found adds findings of a parser.
+func (x *Exchange) found(faults []scim.Fault) {
+	if len(faults) > 0 {
+		x.Findings = append(x.Findings, x.policy.Rules.Faults(faults)...)
+	}
+}
+
+// rejected tells whether a finding so far refuses the request.
+func (x *Exchange) rejected() bool {
+	for i := range x.Findings {
+		if x.Findings[i].Disposition == rules.Reject {
+			return true
+		}
+	}
+	return false
+}

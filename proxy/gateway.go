@@ -1,0 +1,276 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules"
+)
+
+// Policy is how documents are treated. It is immutable.
+type Policy struct {
+	Rules   *rules.Set
+	Observe bool // judge, but forward everything as it came
+	Limits  translate.Limits
+}
+
+// Tenant is one endpoint of AWS with what the gateway remembers about it.
+type Tenant struct {
+	name        string
+	prefix      string // path of the Base URL at AWS: "/TENANT/scim/v2"
+	policy      *Policy
+	retryStatus int
+
+	upstream *upstream.Client
+	budgets  *pace.Budgets
+	lanes    *pace.Lanes
+	memory   *translate.Memory
+}
+
+// shownPrefix is the path of the Base URL that a client should use.
+func (t *Tenant) shownPrefix() string {
+	if t.prefix != "" {
+		return t.prefix
+	}
+	return "/scim/v2"
+}
+
+// Gateway is the server. New makes it, Listen binds its addresses, Serve runs it.
+type Gateway struct {
+	settings Settings
+	tenant   *Tenant
+	journal  *audit.Journal
+	metrics  *metrics
+	log      zerolog.Logger
+
+	server   *fasthttp.Server
+	admin    *http.Server
+	listener net.Listener
+	adminOn  net.Listener
+	draining atomic.Bool
+}
+
+// New opens the audit log and prepares everything; it does not listen yet.
+// Diagnostics go to log as JSON lines.
+func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	s = s.WithDefaults()
+	level, err := zerolog.ParseLevel(s.Log.Level)
+	if err != nil {
+		return nil, fmt.Errorf("log.level %q is not debug, info, warn or error", s.Log.Level)
+	}
+	g := &Gateway{settings: s, log: zerolog.New(log).Level(level).With().Timestamp().Logger()}
+	g.tenant = &Tenant{name: "default", prefix: pathOf(s.Upstream.URL), policy: &p, retryStatus: s.Client.RetryStatus}
+	if g.tenant.upstream, err = upstream.New(s.Upstream); err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	if g.tenant.budgets, err = pace.NewBudgets(s.Pace); err != nil {
+		return nil, fmt.Errorf("pace: %w", err)
+	}
+	g.tenant.lanes = pace.NewLanes(pace.Bounds{})
+	g.tenant.memory = translate.NewMemory(p.Limits)
+	if g.journal, err = audit.Open(s.Audit); err != nil {
+		return nil, fmt.Errorf("audit.file: %w", err)
+	}
+	g.metrics = newMetrics(g.auditCounts)
+	g.server = &fasthttp.Server{
+		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
+		Handler:                      g.handle,
+		ErrorHandler:                 g.handleMisread,
+		HeaderReceived:               nil,
+		ReadBufferSize:               s.Listen.MaxHeadBytes,
+		MaxRequestBodySize:           s.Listen.MaxBodyBytes,
+		ReadTimeout:                  s.Listen.ReadTimeout,
+		WriteTimeout:                 30 * time.Second,
+		IdleTimeout:                  s.Listen.IdleTimeout,
+		Concurrency:                  s.Listen.MaxConns,
+		CloseOnShutdown:              true,
+		ReduceMemoryUsage:            true,
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		Logger:                       serverLog{&g.log},
+	}
+	return g, nil
+}
+
+// pathOf is the path of a URL without a slash at its end.
+func pathOf(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+		return strings.TrimRight(rest[slash:], "/")
+	}
+	return ""
+}
+
+// serverLog keeps of the HTTP library's messages that there was one: their texts
+// may quote a header with a token in it.
+type serverLog struct{ to *zerolog.Logger }
+
+func (l serverLog) Printf(string, ...any) { l.to.Debug().Msg("a connection ended with an error") }
+
+// handle serves one request.
+func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
+	x := g.begin()
+	x.Client = ctx.RemoteIP().String()
+	x.Method = string(ctx.Method())
+	x.RawTarget = ctx.Request.Header.RequestURI()
+	g.answer(x, ctx, g.walk(x, ctx))
+}
+
+// handleMisread serves one that the library could not read.
+func (g *Gateway) handleMisread(ctx *fasthttp.RequestCtx, err error) {
+	x := g.begin()
+	x.Client = ctx.RemoteIP().String()
+	ctx.Response.Reset()
+	g.answer(x, ctx, x.misread(err))
+}
+
+// walk takes an exchange through the stages. A panic ends in a 500: one request
+// must not stop provisioning.
+func (g *Gateway) walk(x *Exchange, ctx *fasthttp.RequestCtx) (r *Reply) {
+	defer func() {
+		x.leave()
+		if p := recover(); p != nil {
+			g.metrics.panics.Inc()
+			g.log.Error().Str("exchange", x.ID).Str("kind", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("panic")
+			if err := g.journal.Notice(audit.EventPanic, &audit.Record{Exchange: x.ID}); err != nil {
+				g.log.Error().Err(err).Msg("cannot record a panic")
+			}
+			r = closing(x.refuse(500, "", "The gateway itself is at fault; its log has the exchange id.", fmt.Errorf("panic: %T", p)))
+		}
+	}()
+	// The way of every exchange, in order; local, since a package variable that its
+	// own stages can reach is an initialisation cycle.
+	stages := [...]func() *Reply{
+		func() *Reply { return g.route(x) },
+		func() *Reply { return g.admit(x, ctx) },
+		func() *Reply { return g.inspect(x) },
+		func() *Reply { return g.perform(x) },
+	}
+	for _, stage := range stages {
+		if r := stage(); r != nil {
+			return r
+		}
+	}
+	panic("BUG: no stage answered")
+}
+
+// answer records what the client is told, then tells it.
+func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
+	if err := g.record(x, r); err != nil {
+		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")
+		r = x.unrecorded(err)
+	}
+	resp := &ctx.Response
+	resp.SetStatusCode(r.Status)
+	h := &resp.Header
+	if len(r.Body) > 0 {
+		contentType := "application/scim+json"
+		if r.contentType != "" {
+			contentType = r.contentType
+		}
+		h.SetContentType(contentType)
+		resp.SetBodyRaw(r.Body)
+	}
+	h.Set("X-Scimgate-Exchange", x.ID)
+	if x.RequestID != "" {
+		h.Set("X-Request-Id", x.RequestID)
+	}
+	if r.RequestID != "" {
+		h.Set("X-Amzn-RequestId", r.RequestID)
+	}
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(r.RetryAfter/time.Second)))
+	}
+	if r.Status == http.StatusMethodNotAllowed {
+		h.Set("Allow", "GET, POST, PUT, PATCH, DELETE")
+	}
+	if len(x.Findings) > 0 && r.Status < 300 {
+		h.Set("X-Scimgate-Findings", findingsHeader(x.Findings))
+	}
+	if r.Close {
+		ctx.SetConnectionClose()
+	}
+	took := time.Since(x.Began)
+	g.metrics.answered(x.Target.Operation, r.Status, took)
+	g.metrics.found(x.Findings)
+	g.line(x, r, took)
+}
+
+// maxFindingsHeader bounds the header that names findings on a success.
+const maxFindingsHeader = 2048
+
+// findingsHeader names findings: "SG304 repair displayName, SG310 repair title".
+// Paths can hold what a client sent, so only printable ASCII passes.
+func findingsHeader(findings []rules.Finding) string {
+	var b strings.Builder
+	for i := range findings {
+		text := findings[i].String()
+		if b.Len()+len(text) > maxFindingsHeader {
+			fmt.Fprintf(&b, ", and %d more", len(findings)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for _, c := range []byte(text) {
+			if c < ' ' || c > '~' || c == ',' {
+				c = '?'
+			}
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// line is the exchange's one line in the log.
+func (g *Gateway) line(x *Exchange, r *Reply, took time.Duration) {
+	e := g.log.Info()
+	switch {
+	case r.Cause != nil && r.Status >= 500:
+		e = g.log.Error()
+	case r.Cause != nil:
+		e = g.log.Warn()
+	}
+	if e == nil {
+		return
+	}
+	e.Str("exchange", x.ID).Str("op", x.Target.Operation.String()).Str("resource", x.Target.Resource()).
+		Str("client", x.Client).Int("status", r.Status).Int("calls", x.Calls).Dur("took", took).Dur("waited", x.waited)
+	if len(x.Findings) > 0 {
+		e.Strs("findings", ids(x.Findings))
+	}
+	if r.Cause != nil {
+		e.AnErr("cause", r.Cause)
+	}
+	e.Msg("exchange")
+}
+
+func ids(findings []rules.Finding) []string {
+	list := make([]string, len(findings))
+	for i := range findings {
+		list[i] = findings[i].String()
+	}
+	return list
+}
+
+func (g *Gateway) auditCounts() (records, failures float64) {
+	c := g.journal.Counts()
+	return float64(c.Records), float64(c.Failures)
+}

@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// inspect judges the query and the document by the tenant's policy, and repairs
+// the document. It answers with every finding when one of them must be mended by a
+// person; but a deactivation goes on alone, whatever else is wrong with the
+// profile that it came with.
+func (g *Gateway) inspect(x *Exchange) *Reply {
+	x.Document = x.Body
+	x.Findings = append(x.Findings, x.policy.Rules.Query(x.Target)...)
+	if x.Target.Operation.HasBody() {
+		x.judge(nil)
+	}
+	switch {
+	case x.policy.Observe || !x.rejected():
+		return nil
+	case x.Verdict.Unreadable:
+		return closing(x.refuseFindings())
+	case x.deactivates():
+		return nil
+	}
+	return x.refuseFindings()
+}
+
+// judge reads the document, with the resource as AWS has it if that is known. The
+// findings of an earlier reading are replaced.
+func (x *Exchange) judge(current []byte) {
+	before := x.Findings[:len(x.Findings)-len(x.Verdict.Findings)]
+	x.Verdict = x.policy.Rules.Judge(x.Target, x.Body, current)
+	x.Findings = append(before, x.Verdict.Findings...)
+	if !x.policy.Observe {
+		x.Document = x.Verdict.Document
+	}
+}
+
+// deactivates tells whether the request takes a user's access away by active:
+// false. Nothing that a rule about a profile finds may hold it up.
+func (x *Exchange) deactivates() bool {
+	return x.Verdict.Deactivates && x.Target.Operation.Is(scim.ReplaceUser|scim.PatchUser)
+}
+
+// unmendable tells whether the document as it is would be refused.
+func (x *Exchange) unmendable() bool {
+	for i := range x.Verdict.Findings {
+		if x.Verdict.Findings[i].Disposition == rules.Reject {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,280 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// settleTime is how long a resource is left alone after a write of which it isn't
+// known what became: longer than the upstream takes for anything, so that it can't
+// be carried out behind a later one.
+const settleTime = 30 * time.Second
+
+// perform carries the exchange out by calls to AWS. A write first takes its place
+// in the lane of its resource, and holds it until it is answered.
+func (g *Gateway) perform(x *Exchange) *Reply {
+	if x.Target.Operation.Is(scim.Writes) {
+		turn, err := x.tenant.lanes.Enter(x.Deadline, x.place(), x.laneKey())
+		if err != nil {
+			return x.again(retryAfter(err), "Other changes of the same resource are under way.", err)
+		}
+		x.lane = turn
+		x.waited += time.Since(x.Began)
+	}
+	resp, err := g.plan(x)(g.do(x))
+	if x.deactivates() && x.heldUp(resp, err) {
+		resp, err = x.tenant.memory.Deactivate(x.Target.ID)(g.do(x))
+	}
+	if x.deactivates() || x.Target.Operation == scim.DeleteUser {
+		g.watchDeactivation(x, resp, err)
+	}
+	if err != nil {
+		return x.failed(err)
+	}
+	return g.relay(x, resp)
+}
+
+// heldUp tells whether a deactivation was lost with the document that it came in:
+// AWS has refused that, or the read that should have completed it has failed. The
+// deactivation is then sent alone.
+func (x *Exchange) heldUp(resp scim.Response, err error) bool {
+	if x.policy.Observe || x.wrote > 0 || x.doubt {
+		return false
+	}
+	return err == nil && (resp.Status == 400 || resp.Status == 409) || x.Verdict.NeedsCurrent && (err != nil || !resp.OK() && resp.Status != 404)
+}
+
+// leave gives the lane back. After an unknown outcome it stays closed for a while.
+func (x *Exchange) leave() {
+	if x.lane == nil {
+		return
+	}
+	settle := time.Duration(0)
+	if x.doubt {
+		settle = settleTime
+	}
+	x.lane.Leave(settle)
+	x.lane = nil
+}
+
+// place says that what takes access away is admitted even where others are refused
+// for number. Nothing that came earlier can undo a DELETE, so it goes first; an
+// earlier activation could undo a deactivation, which keeps its place.
+func (x *Exchange) place() pace.Place {
+	switch {
+	case x.Target.Operation.Is(scim.DeleteUser | scim.DeleteGroup):
+		return pace.Final
+	case x.revokes():
+		return pace.Revoking
+	}
+	return pace.InOrder
+}
+
+func (x *Exchange) revokes() bool {
+	return x.deactivates() || x.Target.Operation.Is(scim.DeleteUser|scim.DeleteGroup)
+}
+
+// laneKey names the resource that is written: its id, or for a create what it must
+// be unique by.
+func (x *Exchange) laneKey() string {
+	switch x.Target.Operation {
+	case scim.CreateUser:
+		return "user " + strings.ToLower(gjson.GetBytes(x.Document, "userName").Str)
+	case scim.CreateGroup:
+		return "group " + strings.ToLower(gjson.GetBytes(x.Document, "displayName").Str)
+	}
+	return x.Target.Resource()
+}
+
+// plan chooses how the exchange is carried out.
+func (g *Gateway) plan(x *Exchange) translate.Plan {
+	if x.policy.Observe {
+		return g.asItCame(x)
+	}
+	memory, id := x.tenant.memory, x.Target.ID
+	if x.deactivates() && x.unmendable() {
+		return memory.Deactivate(id)
+	}
+	if x.Verdict.NeedsCurrent {
+		return memory.ReadFirst(id, func(current []byte) (translate.Plan, error) {
+			x.judge(current)
+			if x.unmendable() {
+				return memory.Deactivate(id), nil // the first reading has refused everything else
+			}
+			return g.write(x), nil
+		})
+	}
+	switch x.Target.Operation {
+	case scim.ListUsers, scim.ListGroups:
+		return memory.List(x.Target, g.journal.Actor(x.Token))
+	case scim.GetGroup:
+		return memory.GetGroup(id, wantsMembers(x.Target.Query))
+	}
+	if !x.Target.Operation.HasBody() {
+		return memory.Forward(scim.Request{Target: x.Target, Revokes: x.revokes()})
+	}
+	return g.write(x)
+}
+
+// write chooses the plan of a write whose document is sound.
+func (g *Gateway) write(x *Exchange) translate.Plan {
+	memory, id := x.tenant.memory, x.Target.ID
+	switch x.Target.Operation {
+	case scim.CreateGroup:
+		return memory.CreateGroup(x.Document)
+	case scim.ReplaceGroup:
+		return memory.ReplaceGroup(id, x.Document)
+	case scim.PatchGroup:
+		return memory.PatchGroup(id, x.Document)
+	case scim.PatchUser:
+		if x.Verdict.Nothing { // as AWS would have answered if there had been nothing to do
+			return memory.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
+		}
+		return memory.PatchUser(id, x.Document)
+	}
+	req := scim.Request{Target: x.Target, Body: x.Document, Revokes: x.revokes(), Attrs: topLevel(x.Document)}
+	if x.Target.Operation == scim.CreateUser {
+		return memory.Create(req)
+	}
+	return memory.Forward(req)
+}
+
+// wantsMembers tells whether the client wants to see the members of a group (RFC
+// 7644 §3.9).
+func wantsMembers(q scim.Query) bool {
+	for _, name := range q.ExcludedAttributes {
+		if strings.EqualFold(name, "members") {
+			return false
+		}
+	}
+	for _, name := range q.Attributes {
+		if strings.EqualFold(strings.TrimPrefix(name, scim.GroupSchema+":"), "members") || strings.EqualFold(name, "members.value") {
+			return true
+		}
+	}
+	return len(q.Attributes) == 0
+}
+
+// topLevel are the names of a document's attributes, for the record.
+func topLevel(doc []byte) (names []string) {
+	gjson.ParseBytes(doc).ForEach(func(key, _ gjson.Result) bool {
+		if key.Str != "schemas" {
+			names = append(names, key.Str)
+		}
+		return true
+	})
+	return names
+}
+
+// asItCame is the plan under observe: one call with the target as it stood behind
+// the prefix, the body as it was.
+func (g *Gateway) asItCame(x *Exchange) translate.Plan {
+	return func(translate.Do) (scim.Response, error) {
+		op := x.Target.Operation
+		return g.call(x, &call{
+			Call:      upstream.Call{Method: x.Method, URI: x.belowBase(), Body: x.Body, Write: x.Method != "GET"},
+			operation: op, resource: x.Target.Resource(), revokes: x.revokes(), attrs: nil,
+		})
+	}
+}
+
+// belowBase is the raw target without the prefix by which the gateway is reached.
+func (x *Exchange) belowBase() string {
+	target := string(x.RawTarget)
+	for _, prefix := range []string{x.tenant.prefix, "/scim/v2"} {
+		if rest, ok := strings.CutPrefix(target, prefix); ok && prefix != "" && strings.HasPrefix(rest, "/") {
+			return rest
+		}
+	}
+	return target
+}
+
+// watchDeactivation believes a deactivation only when AWS's own answer shows it.
+// Okta shows the person as deactivated even when the call has failed.
+func (g *Gateway) watchDeactivation(x *Exchange, resp scim.Response, err error) {
+	active := gjson.GetBytes(resp.Body, "active")
+	shown := resp.Status == 204 || resp.Status == 404 || active.Exists() && !active.Bool()
+	if err == nil && (resp.OK() && shown || x.Target.Operation == scim.DeleteUser && resp.Status == 404) {
+		g.metrics.deactivations.WithLabelValues("ok").Inc()
+		return
+	}
+	g.metrics.deactivations.WithLabelValues("failed").Inc()
+	g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
+		Msg("a deactivation is not confirmed: the user may still have access")
+}
+
+// failed is the reply to a plan that has no answer of AWS to pass on.
+func (x *Exchange) failed(err error) *Reply {
+	var incomplete *translate.Incomplete
+	if errors.As(err, &incomplete) {
+		return x.incomplete(incomplete)
+	}
+	var failure *scim.CallError
+	if !errors.As(err, &failure) {
+		panic(fmt.Sprintf("BUG: a plan failed with %T", err))
+	}
+	after := failure.RetryAfter
+	switch failure.Reason {
+	case scim.PacedOut:
+		return x.again(max(after, time.Second), "The gateway is keeping within AWS's rate limits.", failure)
+	case scim.NotRecorded:
+		return x.again(max(after, outage), "The gateway cannot write its audit log, so nothing was sent to AWS.", failure)
+	case scim.DoneUnlogged:
+		return x.again(max(after, outage), "The gateway cannot write its audit log any more; AWS has answered, but it is not recorded.", failure)
+	case scim.Unsent:
+		return x.again(max(after, outage), "AWS cannot be reached; nothing was sent.", failure)
+	}
+	text := "AWS gave no complete answer."
+	if x.Target.Operation.Is(scim.Writes) {
+		text += " Whether the change was made is not known."
+	}
+	return x.again(max(after, outage), text, failure)
+}
+
+// unrecorded is the reply where not even the reply can be recorded.
+func (x *Exchange) unrecorded(err error) *Reply {
+	if !x.Target.Operation.Is(scim.Writes) {
+		return x.again(outage, "The gateway cannot write its audit log.", err)
+	}
+	text := "The gateway cannot write its audit log, so nothing was sent to AWS."
+	if x.wrote > 0 || x.doubt {
+		text = "The gateway cannot write its audit log any more; the change was sent to AWS, but it is not recorded."
+	}
+	return x.again(outage, text, err)
+}
+
+// incomplete is the reply to a plan that was carried out in part, or found that it
+// can't be carried out: in full words of what was done. It is final only if AWS has
+// refused and nothing is in doubt.
+func (x *Exchange) incomplete(e *translate.Incomplete) *Reply {
+	var failure *scim.CallError
+	if errors.As(e.Err, &failure) {
+		return x.again(max(failure.RetryAfter, soon), e.Detail, e)
+	}
+	if status := e.Response.Status; status == 429 || status >= 500 {
+		return x.again(max(e.Response.RetryAfter, soon), e.Detail, e)
+	}
+	detail, _, requestID := scim.ReadError(e.Response.Body)
+	if detail != "" {
+		detail = " AWS answered: " + detail
+	}
+	if e.Response.RequestID != "" {
+		requestID = e.Response.RequestID
+	}
+	status := e.Response.Status
+	if status < 400 {
+		status = 400
+	}
+	return x.refuseWith(scim.ErrorDocument{
+		Status: status, ScimType: scimTypes[status], Detail: e.Detail + detail, UpstreamStatus: e.Response.Status, UpstreamRequestID: requestID,
+	}, e)
+}

@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// recordOf is what the log is told of a call: who, what, which attributes, which
+// members; no value but the identifying ones, and never the token.
+func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
+	rec := g.recordFor(x)
+	rec.Call, rec.Op, rec.Method, rec.Path, rec.Resource = x.Calls, c.operation.String(), c.Method, c.URI, c.resource
+	rec.Attrs, rec.Added, rec.Removed = c.attrs, c.added, c.removed
+	if c.Body != nil {
+		rec.Sent = g.journal.Digest(c.Body)
+		rec.Name, rec.Ext = identity(c.Body)
+	}
+	return rec
+}
+
+// recordFor is what every record of an exchange has.
+func (g *Gateway) recordFor(x *Exchange) *audit.Record {
+	rec := &audit.Record{Exchange: x.ID, Tenant: x.tenant.name, Client: x.Client}
+	if len(x.Token) > 0 {
+		rec.Actor = g.journal.Actor(x.Token)
+	}
+	if len(x.Findings) > 0 {
+		rec.Findings = ids(x.Findings)
+	}
+	return rec
+}
+
+// identity are the values that tell who or what a document is about.
+func identity(doc []byte) (name, ext string) {
+	found := gjson.GetManyBytes(doc, "userName", "displayName", "externalId")
+	if name = found[0].Str; name == "" {
+		name = found[1].Str
+	}
+	return name, found[2].Str
+}
+
+// record makes what the client is told durable, before it is told. Reads and
+// noise ride with the next batch.
+func (g *Gateway) record(x *Exchange, r *Reply) error {
+	rec := g.recordFor(x)
+	rec.Op, rec.Method, rec.Resource = x.Target.Operation.String(), x.Method, x.Target.Resource()
+	rec.Path, _, _ = strings.Cut(string(x.RawTarget), "?") // a query that was refused may hold anything
+	if x.Target.Operation != 0 {
+		rec.Path = string(x.Target.AppendURI(nil))
+	}
+	rec.Reply, rec.Wait, rec.AWSID = r.Status, x.waited.Microseconds(), r.RequestID
+	if x.Target.Operation.HasBody() {
+		rec.Name, rec.Ext = identityOf(x)
+	}
+	write := x.Target.Operation.Is(scim.Writes)
+	switch {
+	case x.Calls > 0 && write:
+		return g.journal.Answer(rec)
+	case x.Calls > 0:
+		g.journal.Ride(rec)
+		return nil
+	case write && len(x.Token) > 0 && g.journal.Err() == nil:
+		return g.journal.Refuse(rec, audit.Durable)
+	}
+	return g.journal.Refuse(rec, audit.Riding)
+}
+
+// identityOf reads the document that was judged; one that was not read as JSON
+// tells nothing.
+func identityOf(x *Exchange) (name, ext string) {
+	if x.Document == nil || x.Verdict.Unreadable {
+		return "", ""
+	}
+	return identity(x.Document)
+}

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// Reply is what the client gets.
+type Reply struct {
+	Status     int
+	Body       []byte        // SCIM JSON, or nil
+	RetryAfter time.Duration // sent in whole seconds if above 0
+	RequestID  string        // of AWS, "" if it wasn't asked
+	Close      bool          // the connection is not to be used again
+	Cause      error         // for the operator's log, never for the client
+
+	contentType string // of the body as AWS sent it, under observe; "" is SCIM's
+}
+
+// refuse makes an error reply; nothing else does. detail is for the person in the
+// client's console: what is wrong and what to do. cause is for the operator.
+func (x *Exchange) refuse(status int, scimType, detail string, cause error) *Reply {
+	return x.refuseWith(scim.ErrorDocument{Status: status, ScimType: scimType, Detail: detail}, cause)
+}
+
+// refuseWith makes an error reply of a document, to which it adds the exchange and
+// its findings.
+func (x *Exchange) refuseWith(doc scim.ErrorDocument, cause error) *Reply {
+	doc.Exchange = x.ID
+	doc.Detail += " " + x.ID
+	for i := range x.Findings {
+		f := &x.Findings[i]
+		doc.Findings = append(doc.Findings, scim.ErrorFinding{Rule: f.ID, Path: f.Path, Fix: f.Advice()})
+	}
+	return &Reply{Status: doc.Status, Body: doc.Append(nil), Cause: cause, RequestID: doc.UpstreamRequestID}
+}
+
+// refuseFindings answers with the findings that reject, worst first. The status is
+// that of the first one's rule.
+func (x *Exchange) refuseFindings() *Reply {
+	first := x.Findings[0]
+	for _, f := range x.Findings {
+		if f.Disposition == rules.Reject {
+			first = f
+			break
+		}
+	}
+	status, scimType := first.Reply()
+	return x.refuse(status, scimType, rules.Detail(x.Findings), nil)
+}
+
+// again tells the client to come back: the status that it repeats by itself, and
+// when.
+func (x *Exchange) again(after time.Duration, detail string, cause error) *Reply {
+	after = max(after, time.Second).Round(time.Second)
+	r := x.refuse(x.tenant.retryStatus, "", fmt.Sprintf("%s Nothing to do: it is tried again in %d s.", detail, int(after/time.Second)), cause)
+	r.RetryAfter = after
+	return r
+}

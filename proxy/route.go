@@ -1,0 +1,27 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// route reads the raw request target: which operation on which resource. All that
+// is sent to AWS is written from what it found. Its refusals show the right Base
+// URL.
+func (g *Gateway) route(x *Exchange) *Reply {
+	target, faults := scim.ParseTarget(x.Method, x.RawTarget, x.tenant.prefix)
+	x.found(faults)
+	x.Target = target
+	if target.Operation != 0 {
+		return nil
+	}
+	r := x.refuseFindings()
+	if r.Status == 404 {
+		r = x.refuse(404, "", fmt.Sprintf("There is nothing at this address. In Okta: set the Base URL to http(s)://HOST%s, with the gateway's own name for HOST. %s",
+			x.tenant.shownPrefix(), rules.Detail(x.Findings)), nil)
+	}
+	r.Close = true
+	return r
+}

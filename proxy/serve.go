@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Listen binds the addresses, so that a port that is taken is told before anything
+// is served.
+func (g *Gateway) Listen() error {
+	var err error
+	if g.listener, err = net.Listen("tcp", g.settings.Listen.Address); err != nil {
+		return fmt.Errorf("listen.address: %w", err)
+	}
+	if g.settings.Admin.Address == "off" {
+		return nil
+	}
+	if g.adminOn, err = net.Listen("tcp", g.settings.Admin.Address); err != nil {
+		g.listener.Close()
+		return fmt.Errorf("admin.address: %w", err)
+	}
+	return nil
+}
+
+// Addresses are those that Listen has bound; admin is "" if it is off.
+func (g *Gateway) Addresses() (scim, admin string) {
+	if g.listener != nil {
+		scim = g.listener.Addr().String()
+	}
+	if g.adminOn != nil {
+		admin = g.adminOn.Addr().String()
+	}
+	return scim, admin
+}
+
+// Serve answers clients until ctx ends, then drains: readiness goes red, the
+// listener closes, what is under way is finished, the log is closed. Its error
+// says what was not clean.
+func (g *Gateway) Serve(ctx context.Context) error {
+	if g.listener == nil {
+		if err := g.Listen(); err != nil {
+			return err
+		}
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- g.server.Serve(patient{g.listener}) }()
+	if g.adminOn != nil {
+		g.admin = g.adminServer()
+		go func() {
+			if err := g.admin.Serve(g.adminOn); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	scim, admin := g.Addresses()
+	g.log.Info().Str("listen", scim).Str("admin", admin).Str("upstream", g.settings.Upstream.URL).Msg("serving")
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	return errors.Join(err, g.drain())
+}
+
+func (g *Gateway) drain() error {
+	g.draining.Store(true)
+	g.log.Info().Msg("draining")
+	time.Sleep(g.settings.Listen.DrainDelay) // load balancers learn that readiness is red
+	ctx, cancel := context.WithTimeout(context.Background(), g.settings.Listen.ShutdownWithin)
+	defer cancel()
+	err := g.server.ShutdownWithContext(ctx)
+	if g.admin != nil {
+		err = errors.Join(err, g.admin.Shutdown(ctx))
+	}
+	g.tenant.budgets.Close()
+	g.tenant.lanes.Close()
+	g.tenant.upstream.Close()
+	if closing := g.journal.Close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("cannot close the audit log: %w", closing))
+	}
+	return err
+}
+
+// patient is a listener that outlives a lack of file descriptors: the HTTP library
+// would stop serving.
+type patient struct{ net.Listener }
+
+func (l patient) Accept() (net.Conn, error) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		conn, err := l.Listener.Accept()
+		if err == nil || errors.Is(err, net.ErrClosed) || !scarce(err) {
+			return conn, err
+		}
+		time.Sleep(pause)
+	}
+}

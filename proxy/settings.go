@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/upstream"
+)
+
+// Settings are those of one gateway: where it listens, where it sends, and how it
+// behaves. The zero value of each but upstream.url stands for its default.
+type Settings struct {
+	Listen   Listen            `yaml:"listen"`
+	Admin    Admin             `yaml:"admin"`
+	Upstream upstream.Settings `yaml:"upstream"`
+	Audit    audit.Settings    `yaml:"audit"`
+	Pace     pace.Settings     `yaml:"pace"`
+	Client   Client            `yaml:"client"`
+	Log      Log               `yaml:"log"`
+}
+
+// Listen is where SCIM clients connect.
+type Listen struct {
+	// Address is host:port, 127.0.0.1:8080. A host other than the loopback needs
+	// TLSTerminatedInFront, since tokens would cross the network in the clear.
+	Address string `yaml:"address"`
+	// TLSTerminatedInFront says that something else, such as a load balancer,
+	// does TLS in front of the gateway.
+	TLSTerminatedInFront bool `yaml:"tls_terminated_in_front"`
+
+	MaxBodyBytes   int           `yaml:"max_body_bytes"`  // of a request, 16 MiB: a wizard app PUTs whole groups
+	MaxHeadBytes   int           `yaml:"max_head_bytes"`  // request line and headers, 16 KiB
+	MaxConns       int           `yaml:"max_conns"`       // open at once, 1024
+	ReadTimeout    time.Duration `yaml:"read_timeout"`    // of a whole request, 20 s
+	IdleTimeout    time.Duration `yaml:"idle_timeout"`    // between two requests, 75 s
+	DrainDelay     time.Duration `yaml:"drain_delay"`     // between failing readiness and closing the listener, 5 s; 0 on a loopback address
+	ShutdownWithin time.Duration `yaml:"shutdown_within"` // for what is under way at SIGTERM, 25 s
+}
+
+// Admin is where operators look: health, metrics.
+type Admin struct {
+	Address string `yaml:"address"` // host:port on the loopback, 127.0.0.1:8081; "off" for none
+}
+
+// Client is what is known of the SCIM client's habits.
+type Client struct {
+	// Patience is how long it waits for an answer, less a margin: 55 s. Okta gives
+	// up after 60.
+	Patience time.Duration `yaml:"patience"`
+	// RetryStatus is what it sends again by itself: 429, which Okta does; others
+	// may want 503.
+	RetryStatus int `yaml:"retry_status"`
+}
+
+// Log is the diagnostics on standard error.
+type Log struct {
+	Level string `yaml:"level"` // debug, info, warn or error; info
+}
+
+// WithDefaults fills in what was left out.
+func (s Settings) WithDefaults() Settings {
+	otherwise(&s.Listen.Address, "127.0.0.1:8080")
+	otherwise(&s.Listen.MaxBodyBytes, 16<<20)
+	otherwise(&s.Listen.MaxHeadBytes, 16<<10)
+	otherwise(&s.Listen.MaxConns, 1024)
+	otherwise(&s.Listen.ReadTimeout, 20*time.Second)
+	otherwise(&s.Listen.IdleTimeout, 75*time.Second)
+	otherwise(&s.Listen.ShutdownWithin, 25*time.Second)
+	if !onLoopback(s.Listen.Address) {
+		otherwise(&s.Listen.DrainDelay, 5*time.Second)
+	}
+	otherwise(&s.Admin.Address, "127.0.0.1:8081")
+	otherwise(&s.Client.Patience, 55*time.Second)
+	otherwise(&s.Client.RetryStatus, 429)
+	otherwise(&s.Log.Level, "info")
+	return s
+}
+
+func otherwise[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
+}
+
+// Check tells everything that is wrong with the settings, by the names of their
+// keys.
+func (s Settings) Check() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	s = s.WithDefaults()
+	if err := s.Upstream.Check(); err != nil {
+		fault("upstream: %w", err)
+	}
+	if _, _, err := net.SplitHostPort(s.Listen.Address); err != nil {
+		fault("listen.address %q is not host:port", s.Listen.Address)
+	} else if !onLoopback(s.Listen.Address) && !s.Listen.TLSTerminatedInFront {
+		fault("listen.address %q is not on the loopback, and tokens would cross the network in the clear: put TLS in front of it and set listen.tls_terminated_in_front", s.Listen.Address)
+	}
+	if s.Admin.Address != "off" {
+		if _, _, err := net.SplitHostPort(s.Admin.Address); err != nil {
+			fault("admin.address %q is not host:port", s.Admin.Address)
+		} else if !onLoopback(s.Admin.Address) {
+			fault("admin.address %q is not on the loopback: metrics tell about people's accounts", s.Admin.Address)
+		}
+	}
+	if s.Audit.File == "" {
+		fault("audit.file is missing: name a file, or - for standard output")
+	}
+	if s.Client.RetryStatus != 429 && s.Client.RetryStatus != 503 {
+		fault("client.retry_status %d is not 429 or 503", s.Client.RetryStatus)
+	}
+	for name, d := range map[string]time.Duration{
+		"listen.read_timeout": s.Listen.ReadTimeout, "listen.idle_timeout": s.Listen.IdleTimeout, "listen.drain_delay": s.Listen.DrainDelay,
+		"listen.shutdown_within": s.Listen.ShutdownWithin, "client.patience": s.Client.Patience,
+	} {
+		if d < 0 {
+			fault("%s is negative", name)
+		}
+	}
+	for name, n := range map[string]int{
+		"listen.max_body_bytes": s.Listen.MaxBodyBytes, "listen.max_head_bytes": s.Listen.MaxHeadBytes, "listen.max_conns": s.Listen.MaxConns,
+	} {
+		if n < 0 {
+			fault("%s is negative", name)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

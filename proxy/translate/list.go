@@ -1,0 +1,211 @@
+package translate
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// windowKey tells lists apart: what is listed, by which filter, for whom.
+type windowKey struct {
+	op             scim.Operation
+	filter, caller string
+}
+
+// window is what is known of where the pages of a list begin.
+type window struct {
+	used  time.Time
+	marks []mark // in order; the first is the beginning
+	total int    // -1 until the end was seen
+}
+
+// mark is the cursor of the page that begins behind at resources.
+type mark struct {
+	at     int
+	cursor string
+}
+
+// maxMarks bounds the marks of one list: AWS holds 200,000 users at most, 2,000
+// pages (IAM Identity Center user guide, quotas).
+const maxMarks = 4096
+
+// unique are the attributes that at most one resource has: a look-up by one needs no
+// pages.
+var unique = map[string]bool{"username": true, "externalid": true, "displayname": true, "id": true}
+
+// List answers a list. Clients page by startIndex and count; AWS pages by cursor,
+// at most 100 at a time, and leaves out the rest in silence where no cursor is asked
+// for. Where pages begin is remembered, so that windows that are read in order cost
+// one call each. totalResults is exact when the end was seen; before that it is one
+// more than what was shown, which keeps the client paging. A client that pages by
+// cursor itself gets AWS's own pages.
+func (m *Memory) List(target scim.Target, caller string) Plan {
+	return func(do Do) (scim.Response, error) {
+		if target.Query.HasCursor {
+			return m.send(do, scim.Request{Target: onlyQuery(target)})
+		}
+		start := max(target.Query.StartIndex, 1) - 1
+		count := m.limits.Page
+		if target.Query.HasCount {
+			count = min(target.Query.Count, m.limits.Page)
+		}
+		if lookup(target.Query.Filter) {
+			return m.lookup(do, target, start, count)
+		}
+		w := m.window(windowKey{target.Operation, target.Query.Filter, caller}, start == 0)
+		resp, err := m.slice(do, target, w, start, count)
+		if err == nil && resp.Status == 400 && len(w.marks) > 1 { // a cursor has expired
+			w.marks, w.total = w.marks[:1], -1
+			resp, err = m.slice(do, target, w, start, count)
+		}
+		m.keep(windowKey{target.Operation, target.Query.Filter, caller}, w)
+		return resp, err
+	}
+}
+
+// onlyQuery keeps of a target what AWS knows.
+func onlyQuery(t scim.Target) scim.Target {
+	t.Query.StartIndex, t.Query.Attributes, t.Query.ExcludedAttributes = 0, nil, nil
+	return t
+}
+
+func lookup(filter string) bool {
+	if filter == "" {
+		return false
+	}
+	f, err := scim.ParseFilter(filter)
+	if err != nil {
+		return false
+	}
+	if left, _, ok := f.And(); ok {
+		f = left
+	}
+	name, _, ok := f.Eq()
+	return ok && unique[strings.ToLower(name)]
+}
+
+// lookup is one call without paging.
+func (m *Memory) lookup(do Do, target scim.Target, start, count int) (scim.Response, error) {
+	target = onlyQuery(target)
+	target.Query.HasCount, target.Query.Count = false, 0
+	resp, err := m.send(do, scim.Request{Target: target})
+	if err == nil && resp.Status == 404 { // the filter names somebody whom AWS doesn't have
+		resp.Status, resp.Body = 200, nil
+	}
+	if err != nil || !resp.OK() {
+		return resp, err
+	}
+	all := gjson.GetBytes(resp.Body, "Resources").Array()
+	shown := all[min(start, len(all)):]
+	shown = shown[:min(count, len(shown))]
+	resp.Body = listBody(len(all), start, shown)
+	return resp, nil
+}
+
+// window takes a copy of what is known of a list; a client that begins anew finds
+// nothing.
+func (m *Memory) window(key windowKey, anew bool) *window {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w := m.windows[key]; w != nil && !anew && time.Since(w.used) < windowFor {
+		return &window{marks: append([]mark(nil), w.marks...), total: w.total}
+	}
+	return &window{marks: []mark{{}}, total: -1}
+}
+
+func (m *Memory) keep(key windowKey, w *window) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w.used = time.Now()
+	if m.windows[key] == nil && len(m.windows) >= maxWindows {
+		var oldest windowKey
+		for k, other := range m.windows {
+			if oldest == (windowKey{}) || other.used.Before(m.windows[oldest].used) {
+				oldest = k
+			}
+		}
+		delete(m.windows, oldest)
+	}
+	m.windows[key] = w
+}
+
+// slice reads the resources behind start, count of them at most.
+func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (scim.Response, error) {
+	if w.total >= 0 && start >= w.total || count == 0 && w.total >= 0 {
+		return scim.Response{Status: 200, Body: listBody(w.total, start, nil)}, nil
+	}
+	from := w.marks[0]
+	for _, known := range w.marks {
+		if known.at <= start {
+			from = known
+		}
+	}
+	var shown []gjson.Result
+	for at := from; ; {
+		target.Query = scim.Query{Filter: target.Query.Filter, HasCursor: true, Cursor: at.cursor, HasCount: true,
+			Count: min(m.limits.Page, max(start+count-at.at, 1))}
+		resp, err := m.send(do, scim.Request{Target: target})
+		if err == nil && resp.Status == 404 && target.Query.Filter != "" { // AWS answers so for a member that it doesn't have (ListGroups)
+			w.total = at.at
+			return scim.Response{Status: 200, Body: listBody(at.at, start, shown), RequestID: resp.RequestID}, nil
+		}
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+		page := gjson.ParseBytes(resp.Body)
+		resources := page.Get("Resources").Array()
+		for i, r := range resources {
+			if i+at.at >= start && len(shown) < count {
+				shown = append(shown, r)
+			}
+		}
+		at = mark{at.at + len(resources), page.Get("nextCursor").Str}
+		if at.cursor == "" {
+			w.total = at.at
+		} else {
+			w.know(at)
+		}
+		if at.cursor == "" || len(shown) >= count && at.at >= start+count {
+			total := w.total
+			if total < 0 {
+				total = max(start+len(shown), at.at) + 1
+			}
+			resp.Body = listBody(total, start, shown)
+			return resp, nil
+		}
+	}
+}
+
+func (w *window) know(next mark) {
+	last := w.marks[len(w.marks)-1]
+	if next.at > last.at && len(w.marks) < maxMarks {
+		w.marks = append(w.marks, next)
+	}
+}
+
+// listBody writes a ListResponse (RFC 7644 §3.4.2) of resources as AWS wrote them.
+func listBody(total, start int, shown []gjson.Result) []byte {
+	size := 200
+	for _, r := range shown {
+		size += len(r.Raw) + 1
+	}
+	out := make([]byte, 0, size)
+	out = append(out, `{"schemas":["`+scim.ListSchema+`"],"totalResults":`...)
+	out = strconv.AppendInt(out, int64(total), 10)
+	out = append(out, `,"startIndex":`...)
+	out = strconv.AppendInt(out, int64(start+1), 10)
+	out = append(out, `,"itemsPerPage":`...)
+	out = strconv.AppendInt(out, int64(len(shown)), 10)
+	out = append(out, `,"Resources":[`...)
+	for i, r := range shown {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, r.Raw...)
+	}
+	return append(out, "]}"...)
+}

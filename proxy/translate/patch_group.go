@@ -1,0 +1,173 @@
+package translate
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// groupPatch is what a PATCH of a group comes to when all of its operations have
+// been carried out in their order.
+type groupPatch struct {
+	reset   bool            // the members become those that were added after it
+	present map[string]bool // by member: added, or removed; the last one counts
+	order   []string        // members in the order in which they were named first
+	others  []scim.Request  // names, and whatever else
+	plain   bool            // one operation in a form that AWS takes as it is
+}
+
+// PatchGroup carries out a PATCH of a group. "Push now" and "remove all", which AWS
+// refuses, become the difference to what it has. One operation that AWS takes as it
+// is goes out as it came.
+func (m *Memory) PatchGroup(id string, doc []byte) Plan {
+	return func(do Do) (scim.Response, error) {
+		p := groupPatch{present: map[string]bool{}}
+		operations := gjson.GetBytes(doc, "Operations").Array()
+		for _, op := range operations {
+			if err := p.take(id, op); err != nil {
+				return scim.Response{}, err
+			}
+		}
+		removals, additions := p.net()
+		if len(operations) == 1 && p.plain && len(removals)+len(additions) <= m.limits.Members {
+			return m.asItIs(do, id, doc, removals, additions, p.others)
+		}
+		var done progress
+		resp, worked := scim.Response{Status: 204}, len(p.others) > 0 || len(removals)+len(additions) > 0
+		if p.reset {
+			have, list, err := m.members(do, id)
+			if err != nil || !list.OK() {
+				return list, err
+			}
+			removals, additions = minus(have, additions), minus(additions, have)
+			worked = true
+		}
+		resp, err := m.change(do, id, removals, additions, &done)
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+		for _, req := range p.others {
+			if resp, err = m.send(do, req); err != nil || !resp.OK() {
+				return partly(done.String(), resp, err)
+			}
+			done.renamed = true
+		}
+		if !worked { // nothing was asked of the group: at least it should be there
+			if group, err := m.send(do, getGroup(id)); err != nil || !group.OK() {
+				return group, err
+			}
+		}
+		return scim.Response{Status: 204, RequestID: resp.RequestID}, nil
+	}
+}
+
+// asItIs sends a PATCH that AWS takes, byte for byte. A refusal of members is looked
+// into all the same.
+func (m *Memory) asItIs(do Do, id string, doc []byte, removals, additions []string, others []scim.Request) (scim.Response, error) {
+	req := scim.Request{Target: scim.Target{Operation: scim.PatchGroup, ID: id}, Body: doc, Attrs: []string{"members"},
+		Memberships: len(removals) + len(additions), Revokes: len(removals) > 0, Added: additions, Removed: removals}
+	if len(others) == 1 {
+		req.Attrs = others[0].Attrs
+	}
+	resp, err := m.send(do, req)
+	if err == nil && refused(resp) && len(others) == 0 {
+		var done progress
+		return m.change(do, id, removals, additions, &done)
+	}
+	if err == nil && resp.OK() {
+		m.wrote(id, removals, false)
+		m.wrote(id, additions, true)
+	}
+	return resp, err
+}
+
+// net is the membership change without what cancels out.
+func (p *groupPatch) net() (removals, additions []string) {
+	for _, id := range p.order {
+		switch present, named := p.present[id]; {
+		case named && present:
+			additions = append(additions, id)
+		case named && !p.reset:
+			removals = append(removals, id)
+		}
+	}
+	return removals, additions
+}
+
+func (p *groupPatch) set(ids []string, present bool) {
+	for _, id := range ids {
+		if _, named := p.present[id]; !named {
+			p.order = append(p.order, id)
+		}
+		p.present[id] = present
+	}
+}
+
+func (p *groupPatch) clear() {
+	p.reset, p.order = true, nil
+	clear(p.present)
+}
+
+// take takes in one operation.
+func (p *groupPatch) take(group string, op gjson.Result) error {
+	verb, text, value := op.Get("op").Str, op.Get("path").Str, op.Get("value")
+	if text == "" {
+		names := 0
+		var err error
+		value.ForEach(func(key, raw gjson.Result) bool {
+			if key.Str == "id" || key.Str == "schemas" {
+				return true
+			}
+			if names++; strings.EqualFold(key.Str, "members") {
+				p.members(verb, raw)
+				return true
+			}
+			p.others = append(p.others, setAttribute(group, verb, key.Str, raw.Raw))
+			return true
+		})
+		p.plain = names == 1 && len(p.others) == 1
+		return err
+	}
+	path, err := scim.ParsePath(text)
+	if err != nil {
+		return &Incomplete{Detail: "The path " + text + " of an operation can't be read. Nothing was sent.", Response: scim.Response{Status: 400}}
+	}
+	if !strings.EqualFold(path.Attribute, "members") {
+		p.plain = true
+		p.others = append(p.others, setAttribute(group, verb, path.Attribute, value.Raw))
+		return nil
+	}
+	if path.Filter == nil {
+		p.plain = verb != "replace" && value.IsArray()
+		p.members(verb, value)
+		return nil
+	}
+	name, id, ok := path.Filter.Eq()
+	if !ok || !strings.EqualFold(name, "value") || verb != "remove" {
+		return &Incomplete{
+			Detail:   "AWS can only remove members that are named by their id, as in members[value eq \"…\"]. Nothing was sent.",
+			Response: scim.Response{Status: 400},
+		}
+	}
+	p.set([]string{id}, false)
+	return nil
+}
+
+// members takes in what an operation does to the members. A remove with a list
+// removes those on it; only one without any removes all.
+func (p *groupPatch) members(verb string, value gjson.Result) {
+	ids := memberIDs(value)
+	switch {
+	case verb == "replace":
+		p.clear()
+		p.set(ids, true)
+	case verb == "add":
+		p.set(ids, true)
+	case value.Exists():
+		p.set(ids, false)
+	default:
+		p.clear()
+	}
+}

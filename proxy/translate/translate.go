@@ -1,0 +1,200 @@
+// Package translate carries out what a SCIM client asks for by calls that AWS has:
+// a group's members as differences in chunks, pages by startIndex over cursors, a
+// PATCH in the forms that AWS takes.
+//
+// A [Plan] is straight-line code that is given [Do], which carries out one call. It
+// knows no network, no budget and no log, and is tested with a closure over a map.
+// What has to outlive a request is in [Memory]: which resources were made a moment
+// ago, which members were written, where pages begin.
+//
+// Documents that are handed to it have been admitted as JSON with one reading and
+// repaired by the rules. Begin with group.go.
+package translate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// Do carries out one upstream call: waits for budget, records the intent, sends,
+// records the outcome. Its error is a *scim.CallError: no usable answer is known.
+type Do func(scim.Request) (scim.Response, error)
+
+// Plan carries out an exchange by means of calls. Its error is the *scim.CallError
+// of a call, or an *Incomplete.
+type Plan func(Do) (scim.Response, error)
+
+// Limits are the numbers of the upstream that plans need.
+type Limits struct {
+	Members int // membership changes in one request
+	Page    int // resources on one page
+}
+
+// Incomplete says that a plan has ended without doing all that was asked. If Err is
+// a *scim.CallError, or the response says that it may be tried again, the same
+// request finishes the rest; else a person has to do something first.
+type Incomplete struct {
+	Detail   string        // for an administrator: what was done, what was not
+	Missing  []string      // ids of members that AWS doesn't have
+	Response scim.Response // AWS's refusal; zero if there was none
+	Err      error         // why a call has no answer, or nil
+}
+
+func (e *Incomplete) Error() string { return e.Detail }
+
+func (e *Incomplete) Unwrap() error { return e.Err }
+
+// How long things are remembered, and how much of them.
+const (
+	freshFor   = 10 * time.Second // AWS was seen to need a moment before a new resource can be read (awslabs/ssosync#42)
+	recentFor  = 30 * time.Second
+	windowFor  = 10 * time.Minute
+	maxFresh   = 4096
+	maxGroups  = 512
+	maxWindows = 256
+)
+
+// Memory is what the plans of one tenant remember. It is bounded, and safe for
+// concurrent use.
+type Memory struct {
+	limits Limits
+
+	mu         sync.Mutex // guards following
+	fresh      map[string]time.Time
+	recent     map[string]*recent // membership writes, by group
+	unfinished map[string]string  // displayName → id of a group whose members are not all there yet
+	windows    map[windowKey]*window
+}
+
+// NewMemory remembers nothing yet.
+func NewMemory(limits Limits) *Memory {
+	return &Memory{
+		limits: limits, fresh: map[string]time.Time{}, recent: map[string]*recent{},
+		unfinished: map[string]string{}, windows: map[windowKey]*window{},
+	}
+}
+
+// Forward is the plan of one call.
+func (m *Memory) Forward(req scim.Request) Plan {
+	return func(do Do) (scim.Response, error) { return m.send(do, req) }
+}
+
+// Create is the plan of one call that makes a resource.
+func (m *Memory) Create(req scim.Request) Plan {
+	return func(do Do) (scim.Response, error) {
+		resp, err := do(req)
+		if err == nil && resp.OK() {
+			m.created(gjson.GetBytes(resp.Body, "id").Str)
+		}
+		return resp, err
+	}
+}
+
+// ReadFirst reads a user and carries out the plan that is made of what AWS has.
+func (m *Memory) ReadFirst(id string, judge func(current []byte) (Plan, error)) Plan {
+	return func(do Do) (scim.Response, error) {
+		resp, err := m.send(do, scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+		plan, err := judge(resp.Body)
+		if err != nil {
+			return scim.Response{}, err
+		}
+		return plan(do)
+	}
+}
+
+// send carries out one call. A 404 for something that was made here a moment ago is
+// tried again, for about two seconds in all: AWS can't always read it at once.
+func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
+	for pause := 100 * time.Millisecond; ; pause *= 2 {
+		resp, err := do(req)
+		if err != nil || resp.Status != 404 || pause > 900*time.Millisecond || !m.isFresh(req) {
+			return resp, err
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (m *Memory) created(id string) {
+	if id == "" {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.fresh) >= maxFresh {
+		for other, at := range m.fresh {
+			if time.Since(at) > freshFor {
+				delete(m.fresh, other)
+			}
+		}
+		if len(m.fresh) >= maxFresh {
+			return
+		}
+	}
+	m.fresh[id] = time.Now()
+}
+
+func (m *Memory) isFresh(req scim.Request) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range append([]string{req.Target.ID}, req.Added...) {
+		if at, ok := m.fresh[id]; ok && time.Since(at) <= freshFor {
+			return true
+		}
+	}
+	return false
+}
+
+// deactivation is the one PATCH that nothing may hold up.
+const deactivation = `{"schemas":["` + scim.PatchSchema + `"],"Operations":[{"op":"replace","path":"active","value":false}]}`
+
+// Deactivate takes a user's access away and nothing else. It has worked only if
+// AWS's own answer shows it.
+func (m *Memory) Deactivate(id string) Plan {
+	return func(do Do) (scim.Response, error) {
+		resp, err := m.send(do, scim.Request{
+			Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: []byte(deactivation), Revokes: true, Attrs: []string{"active"},
+		})
+		if err == nil && resp.Status == 200 && gjson.GetBytes(resp.Body, "active").Type != gjson.False {
+			return resp, &Incomplete{Detail: "AWS took the deactivation, but its answer still shows the user as active.", Response: scim.Response{Status: 503}}
+		}
+		return resp, err
+	}
+}
+
+// partly wraps a failure after something has been done already, in words that say
+// what. Before anything was done, the failure speaks for itself.
+func partly(done string, resp scim.Response, err error) (scim.Response, error) {
+	var incomplete *Incomplete
+	if done == "" || errors.As(err, &incomplete) {
+		return resp, err
+	}
+	return resp, &Incomplete{Detail: fmt.Sprintf("Not everything was done. Done: %s. The same request again does the rest.", done), Response: resp, Err: err}
+}
+
+func jsonObject(members ...string) []byte { return []byte("{" + strings.Join(members, ",") + "}") }
+
+func member(name string, raw string) string {
+	return string(scim.AppendString(nil, name)) + ":" + raw
+}
+
+func patchBody(operations ...string) []byte {
+	return jsonObject(`"schemas":["`+scim.PatchSchema+`"]`, `"Operations":[`+strings.Join(operations, ",")+`]`)
+}
+
+func operation(op, path, raw string) string {
+	text := `{"op":"` + op + `","path":` + string(scim.AppendString(nil, path))
+	if op != "remove" || raw != "" {
+		text += `,"value":` + raw
+	}
+	return text + "}"
+}
