@@ -211,10 +211,9 @@ func serve(t *testing.T, s *Server) string {
 	return s.BaseURL(l.Addr())
 }
 
-func TestFaults(t *testing.T) {
-	s, _ := bench(t)
-	url := serve(t, s)
-	post := func(name string) (*http.Response, string, error) {
+// poster creates users over a socket.
+func poster(t *testing.T, url string) func(name string) (*http.Response, string, error) {
+	return func(name string) (*http.Response, string, error) {
 		r, err := http.NewRequest("POST", url+"/Users", bytes.NewBufferString(person(name)))
 		if err != nil {
 			t.Fatal(err)
@@ -229,6 +228,11 @@ func TestFaults(t *testing.T) {
 		body, err := io.ReadAll(resp.Body)
 		return resp, string(body), err
 	}
+}
+
+func TestFaults(t *testing.T) {
+	s, _ := bench(t)
+	post := poster(t, serve(t, s))
 	f := func(name string, fault Fault, status int, stored bool) {
 		t.Helper()
 		left := s.Inject(fault)

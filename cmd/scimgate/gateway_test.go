@@ -201,4 +201,3 @@ func (c *scene) records() []map[string]any {
 	}
 	return list
 }
-

@@ -140,7 +140,7 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 		return nil
 	}
 	if path.Filter == nil {
-		p.plain = verb != "replace" && value.IsArray()
+		p.plain = verb != "replace" && value.IsArray() && len(memberIDs(value)) > 0
 		p.members(verb, value)
 		return nil
 	}
