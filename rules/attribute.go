@@ -33,7 +33,6 @@ const (
 	Noise                          // sent by protocol, not by a person, and not accepted
 	Unsupported                    // not accepted
 	ReadOnly                       // assigned by the upstream
-	Clearable                      // an empty array means "none" and stays
 )
 
 // Signs are what the pass sees of a value at a glance.

@@ -277,7 +277,7 @@ func (j *judge) signs(at int32, n *scim.Node, r *row) Signs {
 	case Complex:
 		switch {
 		case n.Shape == scim.Array && r.Traits&Multi != 0:
-			if n.Count == 0 && r.Traits&Clearable == 0 {
+			if n.Count == 0 {
 				signs |= EmptyArray
 			}
 			if n.Count > 1 {

@@ -78,7 +78,7 @@ func (m *Memory) ReplaceGroup(id string, doc []byte) Plan {
 			return list, err
 		}
 		want := have
-		if mentioned := gjson.GetBytes(doc, "members"); mentioned.Exists() {
+		if mentioned := gjson.GetBytes(doc, "members"); mentioned.IsArray() || mentioned.IsObject() { // a null says as little as nothing
 			want = memberIDs(mentioned)
 		}
 		var p progress

@@ -215,8 +215,7 @@ func (m *Memory) add(do Do, group string, chunk []string) (resp scim.Response, m
 		}
 		return resp, nil, err
 	}
-	refusal := resp
-	resp, err = m.compare(do, group, refusal, func(have []string) bool { return len(minus(chunk, have)) == 0 })
+	resp, err = m.compare(do, group, resp, func(have []string) bool { return len(minus(chunk, have)) == 0 })
 	if err != nil || resp.OK() {
 		return resp, nil, err
 	}
@@ -230,12 +229,10 @@ func (m *Memory) add(do Do, group string, chunk []string) (resp scim.Response, m
 		}
 	}
 	known := minus(chunk, missing)
-	switch {
-	case len(missing) == 0:
-		return refusal, nil, nil
-	case len(known) == 0:
+	if len(known) == 0 {
 		return scim.Response{Status: 204}, missing, nil
 	}
+	// All of these can be read now, which a moment ago they perhaps couldn't.
 	resp, err = m.send(do, patchMembers(group, "add", known))
 	if err == nil && resp.OK() {
 		m.wrote(group, known, true)

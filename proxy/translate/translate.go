@@ -115,9 +115,9 @@ func (m *Memory) ReadFirst(id string, judge func(current []byte) (Plan, error)) 
 // send carries out one call. A 404 for something that was made here a moment ago is
 // tried again, for about two seconds in all: AWS can't always read it at once.
 func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
-	for pause := 100 * time.Millisecond; ; pause *= 2 {
+	for pause := 50 * time.Millisecond; ; pause += pause * 6 / 10 {
 		resp, err := do(req)
-		if err != nil || resp.Status != 404 || pause > 900*time.Millisecond || !m.isFresh(req) {
+		if err != nil || resp.Status != 404 || pause > time.Second || !m.isFresh(req) {
 			return resp, err
 		}
 		time.Sleep(pause)

@@ -99,7 +99,7 @@ var groups = []rules.Attribute{
 	{Path: "meta", Type: rules.Anything, Traits: rules.Noise},
 	{Path: "externalId", Traits: text | rules.Identifier | rules.Unspaced, Max: maxExternalID, Entra: "objectId"},
 	{Path: "displayName", Traits: rules.Required | rules.Identifier, Max: maxText, Field: "the group's name", Entra: "displayName"},
-	{Path: "members", Type: rules.Complex, Traits: rules.Multi | rules.Clearable, Field: "the group's members"},
+	{Path: "members", Type: rules.Complex, Traits: rules.Multi, Field: "the group's members"},
 	{Path: "members.value", Traits: rules.Required | rules.Vital, Max: 47},
 	{Path: "members.$ref", Traits: text, Max: maxText},
 	{Path: "members.type", Traits: text, Max: maxText},

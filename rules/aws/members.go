@@ -2,6 +2,7 @@ package aws
 
 import (
 	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
 )
 
 // members is what AWS requires of groups.
@@ -26,4 +27,15 @@ var members = []rules.Rule{{
 	At:      []string{"members.value"},
 	When:    missing,
 	Default: rules.Reject,
+}, {
+	ID:      "SG603",
+	Title:   "a new group has an empty list of members",
+	Fix:     "Nothing to do; it is left out.",
+	AWS:     "not known: an empty list of what AWS doesn't support is refused",
+	Source:  rules.Source{Strength: rules.Observed, Where: "goauthentik/authentik#5640, 2023-05, for photos: []"},
+	On:      scim.CreateGroup,
+	At:      []string{"members"},
+	When:    rules.EmptyArray | rules.Nulled,
+	Default: rules.Repaired,
+	Repair:  quiet,
 }}
