@@ -135,6 +135,9 @@ func (j *judge) locate(f *Finding, body []byte, round int) {
 	original.Scan(body)
 	n := &original.Nodes[original.Locate(f.value)]
 	f.Span = Span{int(n.Start), int(n.End)}
+	if f.absent {
+		f.Span.End = f.Span.Start + 1
+	}
 }
 
 func (j *judge) round() {
@@ -341,7 +344,7 @@ func (j *judge) hit(c *compiled, n Node) {
 	if n.Signs&Absent != 0 {
 		span.End = span.Start + 1
 	}
-	f := Finding{Rule: c.Rule, Disposition: j.set.dispositions[c.index], Span: span, Note: note, Field: n.field()}
+	f := Finding{Rule: c.Rule, Disposition: j.set.dispositions[c.index], Span: span, Note: note, Field: n.field(), absent: n.Signs&Absent != 0}
 	j.counts[c.index]++
 	told := j.counts[c.index] <= maxTold
 	if told {

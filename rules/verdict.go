@@ -18,7 +18,8 @@ type Finding struct {
 	Field       string      // the name of the field in Okta's console, "" if it has none
 	Did         string      // what a repair does
 
-	value string // path of the value in the document, which a PATCH path is not
+	value  string // path of the value in the document, which a PATCH path is not
+	absent bool   // the span is where the enclosing object begins
 }
 
 // Text is the finding's title with its place and note.

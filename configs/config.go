@@ -1,0 +1,274 @@
+package configs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/scimgate/scimgate/proxy"
+	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/aws"
+)
+
+// Config is everything that can be set. The zero value of each key stands for its
+// default.
+type Config struct {
+	proxy.Settings `yaml:",inline"`
+
+	Policy  string `yaml:"policy"`
+	Address string `yaml:"address"`
+	Roles   string `yaml:"roles"`
+	// Rules are dispositions by ID: off, warn, repair, reject.
+	Rules map[string]string `yaml:"rules"`
+	// Templates say what to fill in where a required name is missing, by the path
+	// of the attribute. {name.familyName} stands for another attribute's value.
+	Templates map[string]string `yaml:"templates"`
+}
+
+// Load reads the settings: defaults, then the file, then the environment, then
+// flags, the last one wins. file may be "". environ is as of os.Environ; flags are
+// values by the name of the key. The error tells of all faults at once, each with
+// its place.
+func Load(file string, environ []string, flags map[string]string) (*Config, error) {
+	values, faults := map[string]string{}, []error(nil)
+	c := &Config{}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read configuration: %w", err)
+		}
+		faults = append(faults, c.read(file, text, values)...)
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "SCIMGATE_") || name == "SCIMGATE_CONFIG" {
+			continue
+		}
+		if key, ok := byEnv(name); ok {
+			values[key] = value
+		} else {
+			faults = append(faults, fmt.Errorf("environment: %s is no setting%s", name, nearest(name, envNames())))
+		}
+	}
+	for name, value := range flags {
+		values[name] = value
+	}
+	faults = append(faults, c.fill(values)...)
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	if _, err := c.Rulebook(); err != nil {
+		return nil, err
+	}
+	c.Audit.Config = c.Hash()
+	return c, nil
+}
+
+// read takes the values of a YAML file, by the names of their keys. Unknown keys
+// are faults with line and column.
+func (c *Config) read(file string, text []byte, values map[string]string) (faults []error) {
+	doc, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return []error{fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, true))}
+	}
+	known := map[string]bool{}
+	for _, k := range Keys() {
+		known[k.Name] = true
+	}
+	var visit func(node ast.Node, prefix string)
+	visit = func(node ast.Node, prefix string) {
+		switch n := node.(type) {
+		case *ast.MappingNode:
+			for _, v := range n.Values {
+				visit(v, prefix)
+			}
+		case *ast.MappingValueNode:
+			name := prefix + n.Key.String()
+			at := n.Key.GetToken().Position
+			place := fmt.Sprintf("%s:%d:%d", file, at.Line, at.Column)
+			switch {
+			case name == "rules" || name == "templates":
+				into := map[string]string{}
+				if err := yaml.NodeToValue(n.Value, &into); err != nil {
+					faults = append(faults, fmt.Errorf("%s: %s is not a list of names and texts", place, name))
+				}
+				if name == "rules" {
+					c.Rules = into
+				} else {
+					c.Templates = into
+				}
+			case known[name]:
+				if s, ok := n.Value.(ast.ScalarNode); ok {
+					values[name] = fmt.Sprint(s.GetValue())
+					if t := n.Value.GetToken(); t != nil && n.Value.Type() != ast.StringType {
+						values[name] = strings.TrimSpace(t.Value)
+					}
+				} else {
+					faults = append(faults, fmt.Errorf("%s: %s takes one value", place, name))
+				}
+			case isGroup(name):
+				visit(n.Value, name+".")
+			default:
+				faults = append(faults, fmt.Errorf("%s: %s is no setting%s", place, name, nearest(name, keyNames())))
+			}
+		case *ast.NullNode, *ast.CommentGroupNode:
+		default:
+			if node != nil {
+				faults = append(faults, fmt.Errorf("%s: %q holds no settings", file, prefix))
+			}
+		}
+	}
+	for _, d := range doc.Docs {
+		if d.Body != nil {
+			visit(d.Body, "")
+		}
+	}
+	return faults
+}
+
+func isGroup(name string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return strings.HasPrefix(k.Name, name+".") })
+}
+
+// fill sets the values by the names of their keys.
+func (c *Config) fill(values map[string]string) (faults []error) {
+	var tree strings.Builder
+	names := make([]string, 0, len(values))
+	for name := range values {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	nested := map[string]any{}
+	for _, name := range names {
+		key := Keys()[slices.IndexFunc(Keys(), func(k Key) bool { return k.Name == name })]
+		value, err := typed(key, values[name])
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		in := nested
+		parts := strings.Split(name, ".")
+		for _, p := range parts[:len(parts)-1] {
+			if in[p] == nil {
+				in[p] = map[string]any{}
+			}
+			in = in[p].(map[string]any)
+		}
+		in[parts[len(parts)-1]] = value
+	}
+	text, err := yaml.Marshal(nested)
+	if err != nil {
+		return append(faults, fmt.Errorf("BUG: settings have no YAML: %w", err))
+	}
+	tree.Write(text)
+	if err := yaml.UnmarshalWithOptions(text, c, yaml.DisallowUnknownField()); err != nil {
+		faults = append(faults, fmt.Errorf("BUG: settings cannot be read back: %w", err))
+	}
+	return faults
+}
+
+// typed reads one value: 30s for a time, 1MiB for a size.
+func typed(k Key, value string) (any, error) {
+	switch {
+	case k.kind == durationType:
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q is not a time such as 30s", k.Name, value)
+		}
+		return d.String(), nil
+	case k.Bool():
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q is not true or false", k.Name, value)
+		}
+		return b, nil
+	case k.kind.Kind() == intKind:
+		n, err := size(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q is not a number, or a size such as 1MiB", k.Name, value)
+		}
+		return n, nil
+	case k.kind.Kind() == floatKind:
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q is not a number", k.Name, value)
+		}
+		return f, nil
+	}
+	return value, nil
+}
+
+func size(value string) (int, error) {
+	for suffix, unit := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if number, ok := strings.CutSuffix(value, suffix); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(number))
+			return n * unit, err
+		}
+	}
+	return strconv.Atoi(value)
+}
+
+// Rulebook compiles the rules under these settings.
+func (c *Config) Rulebook() (proxy.Policy, error) {
+	var faults []error
+	s := aws.Settings{Address: aws.AddressPolicy(orElse(c.Address, "complete")), Roles: c.Roles == "pass"}
+	if s.Address != aws.CompleteAddress && s.Address != aws.RejectAddress && s.Address != aws.PartialAddress {
+		faults = append(faults, fmt.Errorf("address %q is not complete, reject or partial", c.Address))
+	}
+	if c.Roles != "" && c.Roles != "pass" && c.Roles != "leave_out" {
+		faults = append(faults, fmt.Errorf("roles %q is not leave_out or pass", c.Roles))
+	}
+	policy, ok := rules.ParsePolicy(orElse(c.Policy, "repair"))
+	if !ok {
+		faults = append(faults, fmt.Errorf("policy %q is not repair, strict or observe", c.Policy))
+	}
+	s.Policy, s.Templates, s.Dispositions = policy, c.Templates, map[string]rules.Disposition{}
+	for id, word := range c.Rules {
+		d, ok := rules.ParseDisposition(word)
+		if !ok {
+			faults = append(faults, fmt.Errorf("rules.%s %q is not off, warn, repair or reject", id, word))
+		}
+		s.Dispositions[id] = d
+	}
+	if len(faults) > 0 {
+		return proxy.Policy{}, errors.Join(faults...)
+	}
+	set, err := aws.New(s)
+	if err != nil {
+		return proxy.Policy{}, err
+	}
+	return proxy.Policy{
+		Rules: set, Observe: policy == rules.ObservePolicy,
+		Limits: translate.Limits{Members: aws.Published.Members, Page: aws.Published.Page},
+	}, nil
+}
+
+func orElse(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// Hash names the configuration in the audit log: SHA-256 of what was set, 16 hex
+// digits.
+func (c *Config) Hash() string {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		panic("BUG: settings have no YAML: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

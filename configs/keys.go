@@ -1,0 +1,99 @@
+package configs
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Key is one setting by its three names.
+type Key struct {
+	Name    string // in the file: "upstream.timeout"
+	Flag    string // "upstream-timeout"
+	Env     string // "SCIMGATE_UPSTREAM_TIMEOUT"
+	Short   string // another, shorter flag, "" for most
+	Doc     string // what it says, one line
+	Default string // as shown to people
+	kind    reflect.Type
+}
+
+// Bool tells whether the key is a switch that needs no value as a flag.
+func (k Key) Bool() bool { return k.kind.Kind() == reflect.Bool }
+
+// shorts are flags that are typed often.
+var shorts = map[string]string{
+	"upstream.url":                   "upstream",
+	"upstream.insecure":              "insecure-upstream",
+	"listen.address":                 "listen",
+	"listen.tls_terminated_in_front": "tls-terminated-in-front",
+	"admin.address":                  "admin",
+	"audit.file":                     "audit",
+}
+
+// docs say of each key what it is for, and its default.
+var docs = map[string][2]string{
+	"policy":                         {"repair, strict (refuse what a person entered rather than change it) or observe (forward everything as it came)", "repair"},
+	"address":                        {"an incomplete address: complete (from what AWS has, else left out), reject or partial (forward the parts)", "complete"},
+	"roles":                          {"roles of users: leave_out, as AWS's guide for Okta has it, or pass", "leave_out"},
+	"listen.address":                 {"host:port for SCIM clients", "127.0.0.1:8080"},
+	"listen.tls_terminated_in_front": {"something else does TLS in front, so another address than the loopback may be listened on", "false"},
+	"listen.max_body_bytes":          {"of a request", "16MiB"},
+	"listen.max_head_bytes":          {"request line and headers", "16KiB"},
+	"listen.max_conns":               {"open at once", "1024"},
+	"listen.read_timeout":            {"for a whole request to arrive", "20s"},
+	"listen.idle_timeout":            {"between two requests", "75s"},
+	"listen.drain_delay":             {"at SIGTERM, between failing readiness and closing the listener", "5s; 0 on the loopback"},
+	"listen.shutdown_within":         {"at SIGTERM, for what is under way", "25s"},
+	"admin.address":                  {"host:port of health and metrics, on the loopback; off for none", "127.0.0.1:8081"},
+	"upstream.url":                   {"the SCIM endpoint that IAM Identity Center shows under Automatic provisioning", ""},
+	"upstream.ca_file":               {"PEM certificates to trust in place of the system's", ""},
+	"upstream.insecure":              {"allow http:// to another host than the loopback", "false"},
+	"upstream.max_conns":             {"open at once", "512"},
+	"upstream.max_response_bytes":    {"of an answer's body", "4MiB"},
+	"upstream.connect_timeout":       {"name, TCP and TLS together", "5s"},
+	"upstream.timeout":               {"of one call", "30s"},
+	"upstream.idle_timeout":          {"after which an unused connection is not trusted", "20s"},
+	"audit.file":                     {"the audit log; - is standard output, best effort", ""},
+	"audit.key_file":                 {"key of the digests, 32 bytes at least", "made once as FILE.key"},
+	"pace.writes.per_second":         {"writes to AWS, which takes 25", "20"},
+	"pace.writes.burst":              {"writes at once", "5"},
+	"pace.reads.per_second":          {"reads of AWS, which takes 40", "32"},
+	"pace.reads.burst":               {"reads at once", "8"},
+	"pace.memberships.per_second":    {"membership changes, of which AWS publishes no figure", "100"},
+	"pace.memberships.burst":         {"membership changes at once", "100"},
+	"pace.max_waiting":               {"calls that may wait for their budget", "1024"},
+	"client.patience":                {"how long the client waits for an answer, less a margin", "55s"},
+	"client.retry_status":            {"what the client repeats by itself: 429 (Okta) or 503", "429"},
+	"log.level":                      {"debug, info, warn or error, on standard error", "info"},
+}
+
+// Keys are all settings that are one value, in the order of their declaration.
+// rules and templates, which are maps, are set in the file alone.
+func Keys() []Key {
+	var keys []Key
+	walk(reflect.TypeFor[Config](), "", func(name string, kind reflect.Type) {
+		keys = append(keys, Key{
+			Name: name, Flag: strings.NewReplacer(".", "-", "_", "-").Replace(name),
+			Env:   "SCIMGATE_" + strings.ToUpper(strings.ReplaceAll(name, ".", "_")),
+			Short: shorts[name], Doc: docs[name][0], Default: docs[name][1], kind: kind,
+		})
+	})
+	return keys
+}
+
+// walk visits the leaves of a struct by their yaml tags.
+func walk(t reflect.Type, prefix string, visit func(name string, kind reflect.Type)) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case tag == "-" || f.Type.Kind() == reflect.Map:
+		case options == "inline":
+			walk(f.Type, prefix, visit)
+		case f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[time.Duration]():
+			walk(f.Type, prefix+tag+".", visit)
+		default:
+			visit(prefix+tag, f.Type)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package configs
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+const (
+	intKind   = reflect.Int
+	floatKind = reflect.Float64
+)
+
+// byEnv is the key of an environment variable.
+func byEnv(name string) (key string, ok bool) {
+	for _, k := range Keys() {
+		if k.Env == name || k.Short != "" && name == "SCIMGATE_"+strings.ToUpper(strings.ReplaceAll(k.Short, "-", "_")) {
+			return k.Name, true
+		}
+	}
+	return "", false
+}
+
+func envNames() (names []string) {
+	for _, k := range Keys() {
+		names = append(names, k.Env)
+	}
+	return names
+}
+
+func keyNames() []string {
+	names := []string{"rules", "templates"}
+	for _, k := range Keys() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// nearest is a hint at the name that was probably meant, "" if none is near.
+func nearest(name string, known []string) string {
+	best, least := "", len(name)/3+2
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// distance is the number of letters to change, insert or delete (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
