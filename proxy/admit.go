@@ -124,18 +124,20 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	if len(h.encoding) > 0 && !bytes.EqualFold(h.encoding, []byte("identity")) {
 		return closing(x.refuse(415, "", "The body is compressed. AWS takes none, and so it is not opened here; the client has to send it as it is.", nil))
 	}
+	routed := x.rejected() // by route, and let through under observe
 	x.found(scim.HeadFaults(x.Target, h.authorizations, h.authorization, h.contentType, h.userAgents > 0 && len(h.userAgent) > 0))
 	x.Token = scim.Token(h.authorization)
 	x.Body = ctx.Request.Body()
 	switch {
-	case x.rejected():
+	case x.rejected() && !routed, x.Token == nil:
 		return closing(x.refuseFindings())
+	case x.Target.Operation == 0 && x.Method != "GET": // observed: nothing is known of its body
 	case x.Target.Operation.HasBody() && len(x.Body) == 0:
 		x.found([]scim.Fault{{Kind: scim.BodyMissing}})
 	case !x.Target.Operation.HasBody() && h.body: // the library does not read the body of a GET
 		x.found([]scim.Fault{{Kind: scim.BodyUnexpected}})
 	}
-	if x.rejected() {
+	if x.rejected() && !routed {
 		return closing(x.refuseFindings())
 	}
 	return nil

@@ -37,8 +37,11 @@ func (g *Gateway) perform(x *Exchange) *Reply {
 	if x.deactivates() || x.Target.Operation == scim.DeleteUser {
 		g.watchDeactivation(x, resp, err)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return x.failed(err)
+	case x.policy.Observe:
+		return &Reply{Status: resp.Status, Body: resp.Body, RetryAfter: resp.RetryAfter, RequestID: resp.RequestID, contentType: resp.ContentType}
 	}
 	return g.relay(x, resp)
 }

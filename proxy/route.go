@@ -14,7 +14,7 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	target, faults := scim.ParseTarget(x.Method, x.RawTarget, x.tenant.prefix)
 	x.found(faults)
 	x.Target = target
-	if target.Operation != 0 {
+	if target.Operation != 0 || x.policy.Observe && !unsafe[faults[len(faults)-1].Kind] {
 		return nil
 	}
 	r := x.refuseFindings()
@@ -24,4 +24,11 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	}
 	r.Close = true
 	return r
+}
+
+// unsafe are the faults of a target for which it is refused under observe as well:
+// what is recorded would not be what AWS carries out.
+var unsafe = map[scim.Kind]bool{
+	scim.DotSegment: true, scim.EncodedSlash: true, scim.ControlCharacter: true, scim.AbsoluteForm: true,
+	scim.Fragment: true, scim.BadEncoding: true, scim.TooLarge: true,
 }

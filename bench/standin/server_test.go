@@ -174,7 +174,7 @@ func TestPathsThatLeadNowhere(t *testing.T) {
 func TestErrorDocument(t *testing.T) {
 	s, _ := bench(t)
 	got := ask(s, "POST", "/Users", `{}`)
-	id := got.header["x-amzn-RequestId"]
+	id := got.header["x-amzn-RequestId"] //lint:ignore SA1008 AWS writes it so
 	if len(id) != 1 || got.text("exceptionRequestId") != id[0] {
 		t.Errorf("got request id %v, want that of the document, %q", id, got.text("exceptionRequestId"))
 	}

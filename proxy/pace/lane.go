@@ -71,8 +71,8 @@ func NewLanes(b Bounds) *Lanes {
 	return &Lanes{bounds: b, lanes: map[string]*lane{}}
 }
 
-// fewSeconds is what a client is told whose lane is full.
-const fewSeconds = 5 * time.Second
+// moment is what a client is told whose lane is full.
+const moment = 5 * time.Second
 
 // Enter lines up for all keys at once, in the order of the calls of Enter, and
 // waits until it is the first in each, at most until by. Lining up everywhere at
@@ -129,11 +129,11 @@ func (l *Lanes) join(by time.Time, place Place, keys []string) (*Turn, *Full) {
 			return nil, full(TooLong, settles)
 		}
 		if len(n.queue) >= room*l.bounds.PerLane {
-			return nil, full(TooMany, fewSeconds)
+			return nil, full(TooMany, moment)
 		}
 	}
 	if waits && l.waiting >= room*l.bounds.Waiting || len(l.lanes)+len(keys) > l.bounds.Lanes {
-		return nil, full(TooMany, fewSeconds)
+		return nil, full(TooMany, moment)
 	}
 	t := &Turn{lanes: l, place: place}
 	t.of = t.one[:0]
@@ -228,7 +228,7 @@ func (l *Lanes) giveUp(t *Turn) *Full {
 		settles = max(settles, time.Until(n.until))
 	}
 	l.advance(t.of) // someone behind it may have waited for it alone
-	return full(TooLong, max(settles, fewSeconds))
+	return full(TooLong, max(settles, moment))
 }
 
 // Leave gives the lanes to the next. After an unknown outcome settle is how long

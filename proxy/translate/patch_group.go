@@ -35,7 +35,7 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 			return m.asItIs(do, id, doc, removals, additions, p.others)
 		}
 		var done progress
-		resp, worked := scim.Response{Status: 204}, len(p.others) > 0 || len(removals)+len(additions) > 0
+		worked := len(p.others) > 0 || len(removals)+len(additions) > 0
 		if p.reset {
 			have, list, err := m.members(do, id)
 			if err != nil || !list.OK() {

@@ -183,10 +183,6 @@ func partly(done string, resp scim.Response, err error) (scim.Response, error) {
 
 func jsonObject(members ...string) []byte { return []byte("{" + strings.Join(members, ",") + "}") }
 
-func member(name string, raw string) string {
-	return string(scim.AppendString(nil, name)) + ":" + raw
-}
-
 func patchBody(operations ...string) []byte {
 	return jsonObject(`"schemas":["`+scim.PatchSchema+`"]`, `"Operations":[`+strings.Join(operations, ",")+`]`)
 }
