@@ -16,16 +16,27 @@ const (
 // byEnv is the key of an environment variable.
 func byEnv(name string) (key string, ok bool) {
 	for _, k := range Keys() {
-		if k.Env == name || k.Short != "" && name == "SCIMGATE_"+strings.ToUpper(strings.ReplaceAll(k.Short, "-", "_")) {
+		if name == k.Env || name == k.shortEnv() {
 			return k.Name, true
 		}
 	}
 	return "", false
 }
 
+// shortEnv is the variable of the short flag, "" if there is none.
+func (k Key) shortEnv() string {
+	if k.Short == "" {
+		return ""
+	}
+	return "SCIMGATE_" + strings.ToUpper(strings.ReplaceAll(k.Short, "-", "_"))
+}
+
 func envNames() (names []string) {
 	for _, k := range Keys() {
 		names = append(names, k.Env)
+		if short := k.shortEnv(); short != "" {
+			names = append(names, short)
+		}
 	}
 	return names
 }
