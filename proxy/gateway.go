@@ -75,7 +75,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.level %q is not debug, info, warn or error", s.Log.Level)
 	}
-	g := &Gateway{settings: s, log: zerolog.New(log).Level(level).With().Timestamp().Logger()}
+	g := &Gateway{settings: s, log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
 	g.tenant = &Tenant{name: "default", prefix: pathOf(s.Upstream.URL), policy: &p, retryStatus: s.Client.RetryStatus}
 	if g.tenant.upstream, err = upstream.New(s.Upstream); err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
@@ -130,13 +130,39 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	x.Client = ctx.RemoteIP().String()
 	x.Method = string(ctx.Method())
 	x.RawTarget = ctx.Request.Header.RequestURI()
+	defer g.contain(x, ctx)
+	defer x.leave() // the lane is held until the answer is recorded
 	g.answer(x, ctx, g.walk(x, ctx))
+}
+
+// contain keeps a panic behind the stages, where not even an error can be answered
+// in the usual way, from ending the process.
+func (g *Gateway) contain(x *Exchange, ctx *fasthttp.RequestCtx) {
+	if p := recover(); p != nil {
+		g.panicked(x, p)
+		r := x.refuse(500, "", "The gateway itself is at fault; its log has the exchange id.", nil)
+		ctx.Response.Reset()
+		ctx.Response.SetStatusCode(r.Status)
+		ctx.Response.Header.SetContentType("application/scim+json")
+		ctx.Response.SetBodyRaw(r.Body)
+		ctx.SetConnectionClose()
+	}
+}
+
+// panicked tells of a fault of ours, without the values that it may quote.
+func (g *Gateway) panicked(x *Exchange, p any) {
+	g.metrics.panics.Inc()
+	g.log.Error().Str("exchange", x.ID).Str("kind", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("panic")
+	if err := g.journal.Notice(audit.EventPanic, &audit.Record{Exchange: x.ID}); err != nil {
+		g.log.Error().Err(err).Msg("cannot record a panic")
+	}
 }
 
 // handleMisread serves one that the library could not read.
 func (g *Gateway) handleMisread(ctx *fasthttp.RequestCtx, err error) {
 	x := g.begin()
 	x.Client = ctx.RemoteIP().String()
+	defer g.contain(x, ctx)
 	ctx.Response.Reset()
 	g.answer(x, ctx, x.misread(err))
 }
@@ -145,13 +171,9 @@ func (g *Gateway) handleMisread(ctx *fasthttp.RequestCtx, err error) {
 // must not stop provisioning.
 func (g *Gateway) walk(x *Exchange, ctx *fasthttp.RequestCtx) (r *Reply) {
 	defer func() {
-		x.leave()
 		if p := recover(); p != nil {
-			g.metrics.panics.Inc()
-			g.log.Error().Str("exchange", x.ID).Str("kind", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("panic")
-			if err := g.journal.Notice(audit.EventPanic, &audit.Record{Exchange: x.ID}); err != nil {
-				g.log.Error().Err(err).Msg("cannot record a panic")
-			}
+			g.panicked(x, p)
+			x.doubt = x.Calls > 0 // what became of its calls isn't known any more
 			r = closing(x.refuse(500, "", "The gateway itself is at fault; its log has the exchange id.", fmt.Errorf("panic: %T", p)))
 		}
 	}()

@@ -23,12 +23,13 @@ const settleTime = 30 * time.Second
 // in the lane of its resource, and holds it until it is answered.
 func (g *Gateway) perform(x *Exchange) *Reply {
 	if x.Target.Operation.Is(scim.Writes) {
+		began := time.Now()
 		turn, err := x.tenant.lanes.Enter(x.Deadline, x.place(), x.laneKey())
 		if err != nil {
 			return x.again(retryAfter(err), "Other changes of the same resource are under way.", err)
 		}
 		x.lane = turn
-		x.waited += time.Since(x.Began)
+		x.waited += time.Since(began)
 	}
 	resp, err := g.plan(x)(g.do(x))
 	if x.deactivates() && x.heldUp(resp, err) {

@@ -55,7 +55,7 @@ func (x *Exchange) refuseFindings() *Reply {
 // again tells the client to come back: the status that it repeats by itself, and
 // when.
 func (x *Exchange) again(after time.Duration, detail string, cause error) *Reply {
-	after = max(after, time.Second).Round(time.Second)
+	after = max((after + time.Second - 1).Truncate(time.Second), time.Second)
 	r := x.refuse(x.tenant.retryStatus, "", fmt.Sprintf("%s Nothing to do: it is tried again in %d s.", detail, int(after/time.Second)), cause)
 	r.RetryAfter = after
 	return r

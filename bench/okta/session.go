@@ -206,7 +206,7 @@ func (s *Session) changeGroups() {
 	renamed.Name += " (renamed)"
 	gone, come := moved.Members[:len(moved.Members)/5], s.strangers(moved, 30)
 	moved.Members = append(slices.Clone(moved.Members[len(gone):]), come...)
-	pushed.Members = append(slices.Clone(pushed.Members[10:]), s.strangers(pushed, 40)...)
+	pushed.Members = append(slices.Clone(pushed.Members[min(10, len(pushed.Members)):]), s.strangers(pushed, 40)...)
 	emptied.Members = nil
 	if s.Dialect == Wizard {
 		s.put("rename a group to "+renamed.Name, renamed)

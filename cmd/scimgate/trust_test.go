@@ -201,6 +201,14 @@ func TestOutagesBecomeWhatOktaRepeats(t *testing.T) {
 	f("201 in HTML", standin.HTML(201), 429, "not known")
 	f("redirection", standin.Fault{Act: standin.Reply, Status: 302, Header: http.Header{"Location": {"https://other.example.test/"}}}, 429, "redirection")
 	f("400", standin.Fault{Act: standin.Refuse, Status: 400}, 400, unparsable)
+	t.Run("down", func(t *testing.T) {
+		c := play(t, stage{})
+		c.aws.Close()
+		if r := c.through(429, "POST", "/Users", `{`+soundUser+`}`); !strings.Contains(r.detail(), "nothing was sent") || r.header.Get("Retry-After") == "" {
+			t.Errorf("got %v %q, want to be told that nothing was sent", r.header, r.detail())
+		}
+		c.through(429, "GET", "/Users?startIndex=1&count=2", "")
+	})
 }
 
 func TestThrottlingInAllItsForms(t *testing.T) {
