@@ -99,7 +99,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		ReadTimeout:                  s.Listen.ReadTimeout,
 		WriteTimeout:                 30 * time.Second,
 		IdleTimeout:                  s.Listen.IdleTimeout,
-		Concurrency:                  s.Listen.MaxConns,
+		Concurrency:                  s.Listen.MaxConns + 1, // the listener is the bound
 		CloseOnShutdown:              true,
 		ReduceMemoryUsage:            true,
 		DisablePreParseMultipartForm: true,

@@ -17,6 +17,8 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 	rec.Attrs, rec.Added, rec.Removed = c.attrs, c.added, c.removed
 	if c.Body != nil {
 		rec.Sent = g.journal.Digest(c.Body)
+	}
+	if c.operation.HasBody() && !x.Verdict.Unreadable { // under observe a body may be anything
 		rec.Name, rec.Ext = identity(c.Body)
 	}
 	return rec

@@ -47,7 +47,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		}
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- g.server.Serve(patient{g.listener}) }()
+	go func() { failed <- g.server.Serve(newBounded(g.listener, g.settings.Listen.MaxConns)) }()
 	if g.adminOn != nil {
 		g.admin = g.adminServer()
 		go func() {
@@ -83,18 +83,4 @@ func (g *Gateway) drain() error {
 		err = errors.Join(err, fmt.Errorf("cannot close the audit log: %w", closing))
 	}
 	return err
-}
-
-// patient is a listener that outlives a lack of file descriptors: the HTTP library
-// would stop serving.
-type patient struct{ net.Listener }
-
-func (l patient) Accept() (net.Conn, error) {
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		conn, err := l.Listener.Accept()
-		if err == nil || errors.Is(err, net.ErrClosed) || !scarce(err) {
-			return conn, err
-		}
-		time.Sleep(pause)
-	}
 }

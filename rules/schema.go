@@ -144,13 +144,14 @@ func (s *schema) named(name string) *row {
 // resolve is the row that a PATCH path leads to, or nil.
 func (s *schema) resolve(p scim.Path) *row {
 	in := s
-	if r := s.named(p.Schema); p.Schema != "" && r != nil {
-		if p.Attribute == "" {
+	if p.Schema != "" && !strings.EqualFold(p.Schema, scim.UserSchema) && !strings.EqualFold(p.Schema, scim.GroupSchema) {
+		r := s.named(p.Schema)
+		if r == nil || p.Attribute == "" {
 			return r
 		}
 		in = r.sub
 	}
-	if in == nil {
+	if in == nil || p.Attribute == "" {
 		return nil
 	}
 	r := in.named(p.Attribute)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -247,6 +249,19 @@ func (s *show) holdings() (users, groups []okta.AtAWS) {
 	return users, groups
 }
 
+// list prints people by what is wrong with their profile.
+func list(out io.Writer, title string, lines []string) {
+	people := map[string][]string{}
+	for _, line := range lines {
+		person, fault, _ := strings.Cut(line, ": ")
+		people[fault] = append(people[fault], person)
+	}
+	fmt.Fprintf(out, "\n%s:\n", title)
+	for _, fault := range slices.Sorted(maps.Keys(people)) {
+		fmt.Fprintf(out, "   %s: %s\n", fault, strings.Join(people[fault], ", "))
+	}
+}
+
 // summary prints the comparisons side by side, and tells whether the gateway's are
 // free of differences.
 func summary(out io.Writer, results map[string]okta.Comparison) (converged bool) {
@@ -269,13 +284,8 @@ func summary(out io.Writer, results map[string]okta.Comparison) (converged bool)
 		}
 	}
 	through := results[fmt.Sprint(okta.Wizard, true)]
-	fmt.Fprintf(out, "\nMended: changed or left out, with a finding. Only a person can mend, each with a task in Okta that names the field:\n")
-	for _, line := range through.OnlyPerson[:min(8, len(through.OnlyPerson))] {
-		fmt.Fprintf(out, "   %s\n", line)
-	}
-	if more := len(through.OnlyPerson) - 8; more > 0 {
-		fmt.Fprintf(out, "   and %d more\n", more)
-	}
+	list(out, "Mended: changed or left out, with a finding", through.Changed)
+	list(out, "Only a person can mend; each is a task in Okta that names the field", through.OnlyPerson)
 	if converged {
 		fmt.Fprintln(out, "\nThrough the gateway both sides have converged, in both dialects.")
 	} else {

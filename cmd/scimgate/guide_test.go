@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/scimgate/scimgate/bench/standin"
+	"github.com/scimgate/scimgate/proxy"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/aws"
 )
@@ -238,5 +241,54 @@ func TestGuideEntitlementsAndRoles(t *testing.T) {
 		body := `{` + soundUser + `,` + extra + `}`
 		c.refusedByAWS("POST", "/Users", body)
 		c.through(201, "POST", "/Users", body)
+	}
+}
+
+// What was right reaches AWS as it was sent, byte for byte.
+func TestCleanDocumentsReachAWSAsTheyWereSent(t *testing.T) {
+	c := play(t, stage{})
+	body := `{ "schemas":["urn:ietf:params:scim:schemas:core:2.0:User"], ` + soundUser + `,` + mail + `,"title":"Rear\u0020Admiral"}`
+	id := c.through(201, "POST", "/Users", body).text("id")
+	c.through(200, "PUT", "/Users/"+id, body)
+	patch := `{` + patchOp + `, "Operations":[{"op":"replace", "path":"title","value":"X"}]}`
+	c.through(200, "PATCH", "/Users/"+id, patch)
+	for i, want := range []string{body, body, patch} {
+		if got := c.aws.Journal()[i].Body; got != want {
+			t.Errorf("got %s at AWS, want %s", got, want)
+		}
+	}
+}
+
+// The settings for what AWS's documents leave open.
+func TestSettingsForAddressAndRoles(t *testing.T) {
+	c := play(t, stage{aws: standin.Options{Switches: standin.Positions{"address": "partial", "roles": "accept"}}, rules: aws.Settings{Address: aws.PartialAddress, Roles: true}})
+	r := c.through(201, "POST", "/Users", `{`+soundUser+`,"addresses":[{"locality":"Ely","region":"","type":"work"}],"roles":[{"value":"Analyst","primary":true}]}`)
+	if got := fmt.Sprint(c.at(r.text("id"), "addresses"), c.at(r.text("id"), "roles")); !strings.Contains(got, "locality:Ely") || strings.Contains(got, "region") || !strings.Contains(got, "Analyst") {
+		t.Errorf("got %s at AWS, want the parts that there are, and the role", got)
+	}
+}
+
+// A client beyond the bound of connections waits; it is not turned away with a
+// text that no SCIM client reads.
+func TestConnectionsAreBounded(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Listen.MaxConns = 2 }})
+	host := strings.Split(strings.TrimPrefix(c.gateway, "http://"), "/")[0]
+	var idle []net.Conn
+	for range 2 {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, conn)
+	}
+	answered := make(chan reply, 1)
+	go func() { answered <- c.send(c.gateway, "GET", "/Users?startIndex=1&count=2", "") }()
+	for _, conn := range idle {
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := <-answered; r.status != 200 {
+		t.Errorf("got %d %s, want to be served when there is room", r.status, r.body)
 	}
 }

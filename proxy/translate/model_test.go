@@ -473,6 +473,7 @@ func TestPatchUserForms(t *testing.T) {
 	same(`{"op":"replace","path":"title","value":"x"}, {"op":"remove","path":"nickName"}`)
 	same(`{"op":"add","path":"emails[type eq \"work\"].value","value":"x"}`)
 	f(`{"op":"replace","value":{"title":"x","active":false}}`, `{"op":"replace","path":"title","value":"x"},{"op":"replace","path":"active","value":false}`)
+	f(`{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:title","value":"x"}`, `{"op":"replace","path":"title","value":"x"}`)
 	f(`{"op":"replace","value":{"name.givenName":"x"}}`, `{"op":"replace","path":"name.givenName","value":"x"}`)
 	f(`{"op":"add","value":{"name":{"givenName":"x","familyName":"y"}}}`, `{"op":"add","path":"name.givenName","value":"x"},{"op":"add","path":"name.familyName","value":"y"}`)
 	f(`{"op":"replace","value":{"`+enterprise+`":{"department":"x"}}}`, `{"op":"replace","path":"`+enterprise+`:department","value":"x"}`)

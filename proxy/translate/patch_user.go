@@ -43,7 +43,9 @@ func settingsOf(doc []byte) (settings []setting, asItIs bool) {
 	gjson.GetBytes(doc, "Operations").ForEach(func(_, op gjson.Result) bool {
 		verb, path, value := op.Get("op").Str, op.Get("path").Str, op.Get("value")
 		if path != "" {
-			settings = append(settings, setting{verb, path, value.Raw})
+			short := withoutCore(path)
+			settings = append(settings, setting{verb, short, value.Raw})
+			asItIs = asItIs && short == path
 			return true
 		}
 		before := len(settings)
@@ -89,7 +91,17 @@ func expand(verb, name string, raw gjson.Result) (settings []setting) {
 		})
 		return settings
 	}
-	return []setting{{verb, name, raw.Raw}}
+	return []setting{{verb, withoutCore(name), raw.Raw}}
+}
+
+// withoutCore is a path without the URN of the core schema, which says nothing and
+// stands in none of AWS's examples.
+func withoutCore(path string) string {
+	const core = scim.UserSchema + ":"
+	if len(path) > len(core) && strings.EqualFold(path[:len(core)], core) {
+		return path[len(core):]
+	}
+	return path
 }
 
 // isSchema tells whether a URN names a schema as a whole, not one of its attributes.
