@@ -145,7 +145,7 @@ func (g *Gateway) write(x *Exchange) translate.Plan {
 		}
 		return memory.PatchUser(id, x.Document)
 	}
-	req := scim.Request{Target: x.Target, Body: x.Document, Revokes: x.revokes(), Attrs: topLevel(x.Document)}
+	req := scim.Request{Target: x.Target, Body: x.Document, Revokes: x.revokes(), Attrs: translate.Attributes(x.Document)}
 	if x.Target.Operation == scim.CreateUser {
 		return memory.Create(req)
 	}
@@ -166,17 +166,6 @@ func wantsMembers(q scim.Query) bool {
 		}
 	}
 	return len(q.Attributes) == 0
-}
-
-// topLevel are the names of a document's attributes, for the record.
-func topLevel(doc []byte) (names []string) {
-	gjson.ParseBytes(doc).ForEach(func(key, _ gjson.Result) bool {
-		if key.Str != "schemas" {
-			names = append(names, key.Str)
-		}
-		return true
-	})
-	return names
 }
 
 // asItCame is the plan under observe: one call with the target as it stood behind

@@ -127,7 +127,7 @@ func (m *Memory) CreateGroup(doc []byte) Plan {
 		}
 		name := gjson.GetBytes(doc, "displayName").Str
 		resp, err := m.createOrFind(do, name, scim.Request{
-			Target: scim.Target{Operation: scim.CreateGroup}, Body: body, Memberships: len(first), Added: first, Attrs: attributes(doc),
+			Target: scim.Target{Operation: scim.CreateGroup}, Body: body, Memberships: len(first), Added: first, Attrs: Attributes(doc),
 		})
 		if err != nil || !resp.OK() {
 			return resp, err
@@ -200,8 +200,8 @@ func (m *Memory) remember(name, id string) {
 	m.unfinished[name] = id
 }
 
-// attributes are the names of a document's attributes, for the record.
-func attributes(doc []byte) (names []string) {
+// Attributes are the names of a document's attributes, for the record.
+func Attributes(doc []byte) (names []string) {
 	gjson.ParseBytes(doc).ForEach(func(key, _ gjson.Result) bool {
 		if key.Str != "schemas" {
 			names = append(names, key.Str)
