@@ -19,8 +19,9 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	}
 	r := x.refuseFindings()
 	if r.Status == 404 {
-		r = x.refuse(404, "", fmt.Sprintf("There is nothing at this address. In Okta: set the Base URL to http(s)://HOST%s, with the gateway's own name for HOST. %s",
-			x.tenant.shownPrefix(), rules.Detail(x.Findings)), nil)
+		f := &x.Findings[len(x.Findings)-1]
+		r = x.refuse(404, "", fmt.Sprintf("%s. In Okta: the Base URL is https://HOST%s, HOST being the gateway's own name, without a slash at the end. [%s]",
+			rules.Sentence(f.Text()), x.tenant.shownPrefix(), f.ID), nil)
 	}
 	r.Close = true
 	return r

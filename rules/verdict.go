@@ -90,7 +90,7 @@ func Detail(findings []Finding) string {
 		if f.Disposition != Reject {
 			continue
 		}
-		text := f.Text() + ". " + f.Advice() + " [" + f.ID + "]"
+		text := Sentence(f.Text()) + ". " + f.Advice() + " [" + f.ID + "]"
 		if b.Len() > 0 && b.Len()+len(text) > maxDetail {
 			rest := 0
 			for _, r := range findings[i:] {
@@ -107,6 +107,16 @@ func Detail(findings []Finding) string {
 		b.WriteString(text)
 	}
 	return b.String()
+}
+
+// Sentence begins a text with a capital, unless it begins with an attribute's name.
+func Sentence(text string) string {
+	for _, article := range []string{"a ", "an ", "the "} {
+		if strings.HasPrefix(text, article) {
+			return strings.ToUpper(text[:1]) + text[1:]
+		}
+	}
+	return text
 }
 
 // Faults puts what a parser met into findings. Kinds without a rule are a fault
