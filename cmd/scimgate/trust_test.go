@@ -251,7 +251,7 @@ func TestUnsoundRequestsEndTheConnection(t *testing.T) {
 	host := strings.Split(strings.TrimPrefix(c.gateway, "http://"), "/")[0]
 	const head = "Host: x\r\nAuthorization: Bearer " + standin.DefaultToken + "\r\nUser-Agent: x\r\n"
 	canary := "GET /scim/v2/Users?filter=userName%20eq%20%22canary%22 HTTP/1.1\r\n" + head + "\r\n"
-	f := func(name, request string, statuses ...int) {
+	f := func(name, request, says string, statuses ...int) {
 		t.Run(name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", host)
 			if err != nil {
@@ -270,8 +270,8 @@ func TestUnsoundRequestsEndTheConnection(t *testing.T) {
 				t.Fatal(err)
 			}
 			var doc map[string]any
-			if json.Unmarshal(body, &doc) != nil || doc["detail"] == nil {
-				t.Errorf("got %q, want a SCIM error", body)
+			if json.Unmarshal(body, &doc) != nil || !strings.Contains(fmt.Sprint(doc["detail"]), says) {
+				t.Errorf("got %q, want a SCIM error that says %q", body, says)
 			}
 			if !strings.Contains(fmt.Sprint(statuses), fmt.Sprint(resp.StatusCode)) || !resp.Close {
 				t.Errorf("got %d, closing %v, want %v and the connection closed", resp.StatusCode, resp.Close, statuses)
@@ -286,18 +286,19 @@ func TestUnsoundRequestsEndTheConnection(t *testing.T) {
 			}
 		})
 	}
-	f("length and chunks", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400)
-	f("two lengths", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 0\r\nContent-Length: 5\r\n\r\n", 400)
-	f("body of a GET", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 4\r\n\r\nabcd", 400)
-	f("folded header", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"X-A: b\r\n c\r\n\r\n", 400)
-	f("two tokens", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"Authorization: Bearer other\r\n\r\n", 400)
-	f("no token", "GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\n\r\n", 401)
-	f("compressed", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", 415)
-	f("dots", "GET /scim/v2/Users/../Groups HTTP/1.1\r\n"+head+"\r\n", 404)
-	f("whole URL", "GET http://other.example.test/scim/v2/Users HTTP/1.1\r\n"+head+"\r\n", 404)
-	f("duplicate name", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Length: 33\r\n\r\n{\"active\":true,\"\\u0061ctive\":false}"[:0]+`{"active":true,"Active":false,"a":1}`[:33], 400)
-	f("body too large", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Length: 99999999\r\n\r\n", 413)
-	f("head too large", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"X-A: "+strings.Repeat("a", 20000)+"\r\n\r\n", 431, 400)
+	f("length and chunks", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "not sound HTTP", 400)
+	f("two lengths", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 0\r\nContent-Length: 5\r\n\r\n", "not sound HTTP", 400)
+	f("body of a GET", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 4\r\n\r\nabcd", "SG208", 400)
+	f("folded header", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"X-A: b\r\n c: d\r\n\r\n", "not sound HTTP", 400)
+	f("two content types", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", "stands there twice", 400)
+	f("two tokens", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"Authorization: Bearer other\r\n\r\n", "SG136", 400)
+	f("no token", "GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\n\r\n", "SG134", 401)
+	f("compressed", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "compressed", 415)
+	f("dots", "GET /scim/v2/Users/../Groups HTTP/1.1\r\n"+head+"\r\n", "SG112", 404)
+	f("whole URL", "GET http://other.example.test/scim/v2/Users HTTP/1.1\r\n"+head+"\r\n", "SG115", 404)
+	f("duplicate name", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Length: 30\r\n\r\n"+`{"active":true,"Active":false}`, "SG202", 400)
+	f("body too large", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Length: 99999999\r\n\r\n", "larger", 413)
+	f("head too large", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"X-A: "+strings.Repeat("a", 20000)+"\r\n\r\n", "", 431, 400)
 }
 
 func TestAdminListener(t *testing.T) {
