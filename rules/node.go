@@ -127,7 +127,7 @@ func (n Node) LeaveOut() []Edit {
 // since leaving it out there would leave the old value standing.
 func (n Node) Clear() []Edit {
 	switch {
-	case n.change == nil, n.At == n.change.Value && n.change.Attribute == nil, n.insideElement():
+	case n.change == nil, n.change.OpAt < 0, n.At == n.change.Value && n.change.Attribute == nil, n.insideElement():
 		return n.LeaveOut()
 	case n.At == n.change.Value && n.change.Attribute != nil:
 		return []Edit{
