@@ -27,9 +27,13 @@ import (
 type Config struct {
 	proxy.Settings `yaml:",inline"`
 
-	Policy  string `yaml:"policy"`
-	Address string `yaml:"address"`
-	Roles   string `yaml:"roles"`
+	Contract    string `yaml:"contract"`
+	Policy      string `yaml:"policy"`
+	Address     string `yaml:"address"`
+	Roles       string `yaml:"roles"`
+	Adopt       string `yaml:"adopt"`
+	DeleteUsers string `yaml:"delete_users"`
+	ListMembers string `yaml:"list_members"`
 	// Rules are dispositions by ID: off, warn, repair, reject.
 	Rules map[string]string `yaml:"rules"`
 	// Templates say what to fill in where a required name is missing, by the path
@@ -110,7 +114,13 @@ func (c *Config) read(file string, text []byte, values map[string]string) (fault
 					c.Templates = into
 				}
 			case known[name]:
-				if s, ok := n.Value.(ast.ScalarNode); ok {
+				if list, ok := n.Value.(*ast.SequenceNode); ok && isList(name) {
+					var texts []string
+					for _, v := range list.Values {
+						texts = append(texts, strings.Trim(v.GetToken().Value, " "))
+					}
+					values[name] = strings.Join(texts, ",")
+				} else if s, ok := n.Value.(ast.ScalarNode); ok {
 					values[name] = fmt.Sprint(s.GetValue())
 					if t := n.Value.GetToken(); t != nil && n.Value.Type() != ast.StringType {
 						values[name] = strings.TrimSpace(t.Value)
@@ -136,6 +146,10 @@ func (c *Config) read(file string, text []byte, values map[string]string) (fault
 		}
 	}
 	return faults
+}
+
+func isList(name string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.kind.Kind() == listKind })
 }
 
 func isGroup(name string) bool {
@@ -200,6 +214,14 @@ func typed(k Key, value string) (any, error) {
 			return nil, fmt.Errorf("%s %q is not a number, or a size such as 1MiB", k.Name, value)
 		}
 		return n, nil
+	case k.kind.Kind() == listKind:
+		list := []string{}
+		for text := range strings.SplitSeq(value, ",") {
+			if text = strings.TrimSpace(text); text != "" {
+				list = append(list, text)
+			}
+		}
+		return list, nil
 	case k.kind.Kind() == floatKind:
 		f, err := strconv.ParseFloat(value, 64)
 		if err != nil {
@@ -223,12 +245,23 @@ func size(value string) (int, error) {
 // Rulebook compiles the rules under these settings.
 func (c *Config) Rulebook() (proxy.Policy, error) {
 	var faults []error
+	for _, choice := range []struct {
+		key, value string
+		of         []string // the default first
+	}{
+		{"contract", c.Contract, []string{"aws", "none"}},
+		{"roles", c.Roles, []string{"leave_out", "pass"}},
+		{"adopt", c.Adopt, []string{"never", "matching"}},
+		{"delete_users", c.DeleteUsers, []string{"delete", "deactivate"}},
+		{"list_members", c.ListMembers, []string{"leave_out", "fill"}},
+	} {
+		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
+			faults = append(faults, fmt.Errorf("%s %q is not %s", choice.key, choice.value, strings.Join(choice.of, " or ")))
+		}
+	}
 	s := aws.Settings{Address: aws.AddressPolicy(orElse(c.Address, "complete")), Roles: c.Roles == "pass"}
 	if s.Address != aws.CompleteAddress && s.Address != aws.RejectAddress && s.Address != aws.PartialAddress {
 		faults = append(faults, fmt.Errorf("address %q is not complete, reject or partial", c.Address))
-	}
-	if c.Roles != "" && c.Roles != "pass" && c.Roles != "leave_out" {
-		faults = append(faults, fmt.Errorf("roles %q is not leave_out or pass", c.Roles))
 	}
 	policy, ok := rules.ParsePolicy(orElse(c.Policy, "repair"))
 	if !ok {
@@ -245,13 +278,20 @@ func (c *Config) Rulebook() (proxy.Policy, error) {
 	if len(faults) > 0 {
 		return proxy.Policy{}, errors.Join(faults...)
 	}
-	set, err := aws.New(s)
+	compile := func() (*rules.Set, error) { return aws.New(s) }
+	plain := c.Contract == "none"
+	if plain {
+		compile = func() (*rules.Set, error) { return aws.PlainStore(s.Settings) }
+	}
+	set, err := compile()
 	if err != nil {
 		return proxy.Policy{}, err
 	}
 	return proxy.Policy{
-		Rules: set, Observe: policy == rules.ObservePolicy,
+		Rules: set, Observe: policy == rules.ObservePolicy, Plain: plain,
 		Limits: translate.Limits{Members: aws.Published.Members, Page: aws.Published.Page},
+		Adopt:  c.Adopt == "matching", DeactivateInstead: c.DeleteUsers == "deactivate", ListMembers: c.ListMembers == "fill",
+		Discovery: aws.Discovery(s),
 	}, nil
 }
 

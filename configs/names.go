@@ -11,6 +11,7 @@ var durationType = reflect.TypeFor[time.Duration]()
 const (
 	intKind   = reflect.Int
 	floatKind = reflect.Float64
+	listKind  = reflect.Slice
 )
 
 // byEnv is the key of an environment variable.

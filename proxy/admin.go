@@ -1,10 +1,14 @@
 package proxy
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/guard"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -25,6 +29,10 @@ func (g *Gateway) adminServer() *http.Server {
 			fmt.Fprintf(w, "audit: %s\n", g.auditState())
 		}
 	})
+	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.leavers.All()) })
+	mux.HandleFunc("GET /unexplained", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.mysteries.all()) })
+	mux.HandleFunc("GET /guard", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.tenant.guard.Status()) })
+	mux.HandleFunc("POST /guard/release", g.release)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
 		Handler:           ownHost(mux),
@@ -32,10 +40,41 @@ func (g *Gateway) adminServer() *http.Server {
 	}
 }
 
+// maxRelease bounds how long a guard can be released.
+const maxRelease = 24 * time.Hour
+
+// release lets what a guard holds pass for a while: ?kind=user_deletes&for=1h.
+func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
+	kind, unknown := guard.ParseKind(r.FormValue("kind"))
+	while, err := time.ParseDuration(r.FormValue("for"))
+	if unknown != nil || err != nil || while <= 0 || while > maxRelease {
+		http.Error(w, "kind is user_deletes, group_deletes, deactivations or removals; for is a time such as 1h, 24h at most", http.StatusBadRequest)
+		return
+	}
+	if err := g.journal.Notice("guard_release", &audit.Record{Findings: []string{kind.String() + " " + while.String()}}); err != nil {
+		http.Error(w, "the release cannot be recorded: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	g.tenant.guard.Release(kind, while)
+	g.log.Warn().Str("kind", kind.String()).Dur("for", while).Msg("a guard is released")
+	answerJSON(w, g.tenant.guard.Status())
+}
+
+func answerJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(value) // the reader has gone
+}
+
 func ownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if host := r.Host; !onLoopback(host) && !onLoopback(host+":80") || strings.ContainsAny(host, "/@") {
 			http.Error(w, "this listener answers to localhost only", http.StatusMisdirectedRequest)
+			return
+		}
+		if r.Method == "POST" && r.Header.Get("Origin") != "" { // a web page, not a command
+			http.Error(w, "this listener takes no orders from web pages", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -13,7 +13,7 @@ import (
 // came: the HTTP library would show one of two readings.
 type head struct {
 	authorization, contentType, encoding []byte
-	userAgent, requestID                 []byte
+	userAgent, requestID, host           []byte
 	authorizations, userAgents           int
 	length, transfer                     int  // Content-Length and Transfer-Encoding fields
 	body                                 bool // they announce a body
@@ -93,6 +93,8 @@ func (h *head) take(name, value []byte) {
 		h.contentType = value
 	case is("content-encoding"):
 		h.encoding = value
+	case is("host"):
+		h.host = value
 	case is("x-request-id"):
 		h.requestID = value
 	case is("content-length"):
@@ -115,6 +117,7 @@ const maxRequestID = 128
 func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	h := readHead(ctx.Request.Header.RawHeaders())
 	x.UserAgent = string(h.userAgent)
+	x.Host = string(h.host)
 	if len(h.requestID) <= maxRequestID {
 		x.RequestID = string(h.requestID)
 	}
@@ -132,9 +135,9 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	case x.rejected() && !routed, x.Token == nil:
 		return closing(x.refuseFindings())
 	case x.Target.Operation == 0 && x.Method != "GET": // observed: nothing is known of its body
-	case x.Target.Operation.HasBody() && len(x.Body) == 0:
+	case wantsBody(x.Target) && len(x.Body) == 0:
 		x.found([]scim.Fault{{Kind: scim.BodyMissing}})
-	case !x.Target.Operation.HasBody() && h.body: // the library does not read the body of a GET
+	case !wantsBody(x.Target) && h.body: // the library does not read the body of a GET
 		x.found([]scim.Fault{{Kind: scim.BodyUnexpected}})
 	}
 	if x.rejected() && !routed {
@@ -142,6 +145,8 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	}
 	return nil
 }
+
+func wantsBody(t scim.Target) bool { return t.Operation.HasBody() || t.Search }
 
 func closing(r *Reply) *Reply {
 	r.Close = true

@@ -22,7 +22,9 @@ type call struct {
 	resource    string
 	memberships int
 	revokes     bool
+	loses       int
 
+	name                  string // of the resource, if no document tells it
 	attrs, added, removed []string
 }
 
@@ -35,6 +37,7 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 				Method: op.Method(), URI: string(req.Target.AppendURI(nil)), Body: req.Body, Write: op.Is(scim.Writes),
 			},
 			operation: op, resource: req.Target.Resource(), memberships: req.Memberships, revokes: req.Revokes,
+			loses: req.Loses, name: req.Name,
 			attrs: req.Attrs, added: req.Added, removed: req.Removed,
 		})
 	}
@@ -48,6 +51,19 @@ func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 	if c.Write {
 		ask.Kind = pace.Write
 	}
+	if c.Write {
+		if err := g.guarded(x, c); err != nil {
+			return scim.Response{}, err
+		}
+		resp, err := g.tries(x, c, ask)
+		g.spared(x, c, resp, err)
+		return resp, err
+	}
+	return g.tries(x, c, ask)
+}
+
+// tries sends a call, again if AWS says that it throttles.
+func (g *Gateway) tries(x *Exchange, c *call, ask pace.Ask) (scim.Response, error) {
 	for try := 1; ; try++ {
 		waited, err := x.tenant.budgets.Take(ask, x.Deadline)
 		x.waited += waited

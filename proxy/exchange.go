@@ -21,6 +21,7 @@ type Exchange struct {
 	Client    string // address
 	RequestID string // the client's X-Request-Id, echoed
 	UserAgent string
+	Host      string // as the client named the gateway
 	Method    string
 	RawTarget []byte // as in the request line
 
@@ -32,6 +33,7 @@ type Exchange struct {
 	Document []byte // as forwarded: Body, or Body with edits applied
 	Calls    int    // asked of AWS so far
 
+	scheme  string // by which the client reached the gateway: http or https
 	tenant  *Tenant
 	policy  *Policy       // what the exchange began with, whatever is reloaded meanwhile
 	lane    *pace.Turn    // of the resource that is written, or nil
@@ -44,7 +46,10 @@ type Exchange struct {
 // begin starts an exchange.
 func (g *Gateway) begin() *Exchange {
 	now := time.Now()
-	return &Exchange{ID: ulid.Make().String(), Began: now, Deadline: now.Add(g.settings.Client.Patience), tenant: g.tenant, policy: g.tenant.policy}
+	return &Exchange{
+		ID: ulid.Make().String(), Began: now, Deadline: now.Add(g.settings.Client.Patience), scheme: g.scheme,
+		tenant: g.tenant, policy: g.tenant.policy,
+	}
 }
 
 // found adds findings of a parser.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,17 +16,29 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
 )
 
 // Policy is how documents are treated. It is immutable.
 type Policy struct {
 	Rules   *rules.Set
 	Observe bool // judge, but forward everything as it came
+	Plain   bool // the upstream is a plain store of RFC 7644: nothing is translated
 	Limits  translate.Limits
+
+	Adopt             bool // a create of what AWS has under the same name takes that, unless its externalId contradicts
+	DeactivateInstead bool // of deleting users
+	ListMembers       bool // fill in the members of groups in lists as well
+
+	// Discovery are the documents that tell what the gateway can do: the list of
+	// schemas, of resource types, and the service provider's configuration.
+	Discovery map[scim.Operation][]byte
 }
 
 // Tenant is one endpoint of AWS with what the gateway remembers about it.
@@ -39,6 +52,8 @@ type Tenant struct {
 	budgets  *pace.Budgets
 	lanes    *pace.Lanes
 	memory   *translate.Memory
+	guard    *guard.Guard
+	drift    drift
 }
 
 // shownPrefix is the path of the Base URL that a client should use.
@@ -56,6 +71,11 @@ type Gateway struct {
 	journal  *audit.Journal
 	metrics  *metrics
 	log      zerolog.Logger
+
+	leavers   *leavers.List
+	mysteries mysteries
+	jobs      jobs
+	scheme    string // of the URLs by which clients reach it
 
 	server   *fasthttp.Server
 	admin    *http.Server
@@ -88,7 +108,16 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if g.journal, err = audit.Open(s.Audit); err != nil {
 		return nil, fmt.Errorf("audit.file: %w", err)
 	}
-	g.metrics = newMetrics(g.auditCounts)
+	if g.leavers, err = leavers.Open(leaversFile(s.Audit.File)); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open the list of open deactivations: %w", err), g.journal.Close())
+	}
+	g.tenant.guard = guard.New(s.Guard)
+	g.tenant.memory.Protect(g.tenant.guard.Protects)
+	g.scheme = "http"
+	if s.Listen.TLSTerminatedInFront {
+		g.scheme = "https"
+	}
+	g.metrics = newMetrics(g.auditCounts, func() float64 { return float64(g.leavers.Len()) })
 	g.server = &fasthttp.Server{
 		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
 		Handler:                      g.handle,
@@ -107,6 +136,14 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		Logger:                       serverLog{&g.log},
 	}
 	return g, nil
+}
+
+// leaversFile stands beside the audit log; without one the list is in memory alone.
+func leaversFile(audit string) string {
+	if audit == "-" {
+		return ""
+	}
+	return audit + ".leavers"
 }
 
 // pathOf is the path of a URL without a slash at its end.
@@ -167,9 +204,13 @@ func (g *Gateway) handleMisread(ctx *fasthttp.RequestCtx, err error) {
 	g.answer(x, ctx, x.misread(err))
 }
 
-// walk takes an exchange through the stages. A panic ends in a 500: one request
-// must not stop provisioning.
-func (g *Gateway) walk(x *Exchange, ctx *fasthttp.RequestCtx) (r *Reply) {
+// walk takes an exchange through the stages.
+func (g *Gateway) walk(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
+	return g.contained(x, func() *Reply { return g.stages(x, ctx) })
+}
+
+// contained makes a 500 of a panic: one request must not stop provisioning.
+func (g *Gateway) contained(x *Exchange, run func() *Reply) (r *Reply) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.panicked(x, p)
@@ -177,6 +218,10 @@ func (g *Gateway) walk(x *Exchange, ctx *fasthttp.RequestCtx) (r *Reply) {
 			r = closing(x.refuse(500, "", "The gateway itself is at fault; its log has the exchange id.", fmt.Errorf("panic: %T", p)))
 		}
 	}()
+	return run()
+}
+
+func (g *Gateway) stages(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	// The way of every exchange, in order; local, since a package variable that its
 	// own stages can reach is an initialisation cycle.
 	stages := [...]func() *Reply{
@@ -219,6 +264,9 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 	}
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(r.RetryAfter/time.Second)))
+	}
+	if r.location != "" {
+		h.Set("Location", r.location)
 	}
 	if r.Status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, POST, PUT, PATCH, DELETE")

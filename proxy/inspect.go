@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"github.com/scimgate/scimgate/rules"
-	"github.com/scimgate/scimgate/rules/scim"
 )
 
 // inspect judges the query and the document by the tenant's policy, and repairs
@@ -11,6 +10,13 @@ import (
 // profile that it came with.
 func (g *Gateway) inspect(x *Exchange) *Reply {
 	x.Document = x.Body
+	if x.Target.Search {
+		faults, ok := x.Target.ReadSearch(x.Body)
+		if x.found(faults); !ok {
+			return closing(x.refuseFindings())
+		}
+		x.Document = nil
+	}
 	x.Findings = append(x.Findings, x.policy.Rules.Query(x.Target)...)
 	if x.Target.Operation.HasBody() {
 		x.judge(nil)
@@ -35,12 +41,6 @@ func (x *Exchange) judge(current []byte) {
 	if !x.policy.Observe {
 		x.Document = x.Verdict.Document
 	}
-}
-
-// deactivates tells whether the request takes a user's access away by active:
-// false. Nothing that a rule about a profile finds may hold it up.
-func (x *Exchange) deactivates() bool {
-	return x.Verdict.Deactivates && x.Target.Operation.Is(scim.ReplaceUser|scim.PatchUser)
 }
 
 // unmendable tells whether the document as it is would be refused.

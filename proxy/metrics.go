@@ -23,11 +23,14 @@ type metrics struct {
 	wait          prometheus.Histogram
 	panics        prometheus.Counter
 	deactivations *prometheus.CounterVec // outcome
+	guard         *prometheus.CounterVec // kind, verdict
+	unexplained   prometheus.Counter
+	drift         prometheus.Gauge
 
 	known sync.Map // [2]uint32 of operation and code → prometheus.Counter, so that no label is made per request
 }
 
-func newMetrics(audit func() (records, failures float64)) *metrics {
+func newMetrics(audit func() (records, failures float64), leavers func() float64) *metrics {
 	seconds := []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -46,11 +49,19 @@ func newMetrics(audit func() (records, failures float64)) *metrics {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "scimgate_panics_total", Help: "Faults of the gateway itself that were contained."}),
 		deactivations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_deactivations_total",
 			Help: "Deactivations of users, by outcome: ok when AWS showed active false, failed otherwise."}, []string{"outcome"}),
+		guard: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_guard_total",
+			Help: "What guards against accidents said, by kind and verdict: alarm or held."}, []string{"kind", "verdict"}),
+		unexplained: prometheus.NewCounter(prometheus.CounterOpts{Name: "scimgate_unexplained_total",
+			Help: "Refusals of AWS that no rule foresaw."}),
+		drift: prometheus.NewGauge(prometheus.GaugeOpts{Name: "scimgate_schema_drift",
+			Help: "Attributes that AWS lists in its schemas and the gateway leaves out."}),
 	}
 	counter := func(name, help string, read func() float64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations,
+	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.drift,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scimgate_open_deactivations",
+			Help: "Users whose deactivation AWS has not shown yet: they may still have access."}, leavers),
 		counter("scimgate_audit_records_total", "Records written to the audit log.", func() float64 { n, _ := audit(); return n }),
 		counter("scimgate_audit_failures_total", "Records that could not be made durable. Above 0, writes are not forwarded.", func() float64 { _, n := audit(); return n }))
 	return m

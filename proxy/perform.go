@@ -19,9 +19,24 @@ import (
 // be carried out behind a later one.
 const settleTime = 30 * time.Second
 
-// perform carries the exchange out by calls to AWS. A write first takes its place
-// in the lane of its resource, and holds it until it is answered.
+// perform carries the exchange out by calls to AWS.
 func (g *Gateway) perform(x *Exchange) *Reply {
+	switch {
+	case x.Target.Operation.Is(scim.Discovery) && !x.policy.Observe && !x.policy.Plain:
+		return g.discover(x)
+	case x.long():
+		return g.performLong(x)
+	}
+	r := g.carryOut(x)
+	if r.Status == 200 {
+		g.checkSchemas(x, min(g.settings.Schemas, time.Minute))
+	}
+	return r
+}
+
+// carryOut carries out a plan. A write first takes its place in the lane of its
+// resource, and holds it until it is answered.
+func (g *Gateway) carryOut(x *Exchange) *Reply {
 	if x.Target.Operation.Is(scim.Writes) {
 		began := time.Now()
 		turn, err := x.tenant.lanes.Enter(x.Deadline, x.place(), x.laneKey())
@@ -32,29 +47,21 @@ func (g *Gateway) perform(x *Exchange) *Reply {
 		x.waited += time.Since(began)
 	}
 	resp, err := g.plan(x)(g.do(x))
-	if x.deactivates() && x.heldUp(resp, err) {
-		resp, err = x.tenant.memory.Deactivate(x.Target.ID)(g.do(x))
+	if err == nil && !x.policy.Observe && !x.policy.Plain {
+		resp, err = g.filled(x, resp)
 	}
-	if x.deactivates() || x.Target.Operation == scim.DeleteUser {
-		g.watchDeactivation(x, resp, err)
+	if err == nil && resp.Status == 201 {
+		x.doubt = false // what was made has been seen
 	}
+	resp, err = g.deactivateAlone(x, resp, err)
+	g.watchLeavers(x, resp, err)
 	switch {
 	case err != nil:
 		return x.failed(err)
-	case x.policy.Observe:
+	case x.policy.Observe || x.policy.Plain && resp.Status < 500 && resp.Status != 429 && resp.Status/100 != 3:
 		return &Reply{Status: resp.Status, Body: resp.Body, RetryAfter: resp.RetryAfter, RequestID: resp.RequestID, contentType: resp.ContentType}
 	}
 	return g.relay(x, resp)
-}
-
-// heldUp tells whether a deactivation was lost with the document that it came in:
-// AWS has refused that, or the read that should have completed it has failed. The
-// deactivation is then sent alone.
-func (x *Exchange) heldUp(resp scim.Response, err error) bool {
-	if x.policy.Observe || x.wrote > 0 || x.doubt {
-		return false
-	}
-	return err == nil && (resp.Status == 400 || resp.Status == 409) || x.Verdict.NeedsCurrent && (err != nil || !resp.OK() && resp.Status != 404)
 }
 
 // leave gives the lane back. After an unknown outcome it stays closed for a while.
@@ -104,6 +111,9 @@ func (g *Gateway) plan(x *Exchange) translate.Plan {
 	if x.policy.Observe {
 		return g.asItCame(x)
 	}
+	if x.policy.Plain {
+		return g.plain(x)
+	}
 	memory, id := x.tenant.memory, x.Target.ID
 	if x.deactivates() && x.unmendable() {
 		return memory.Deactivate(id)
@@ -119,9 +129,16 @@ func (g *Gateway) plan(x *Exchange) translate.Plan {
 	}
 	switch x.Target.Operation {
 	case scim.ListUsers, scim.ListGroups:
-		return memory.List(x.Target, g.journal.Actor(x.Token))
+		return g.list(x)
 	case scim.GetGroup:
 		return memory.GetGroup(id, wantsMembers(x.Target.Query))
+	case scim.DeleteGroup:
+		return memory.DeleteGroup(id)
+	case scim.DeleteUser:
+		if x.policy.DeactivateInstead {
+			return memory.DeactivateInstead(id)
+		}
+		return memory.DeleteUser(id)
 	}
 	if !x.Target.Operation.HasBody() {
 		return memory.Forward(scim.Request{Target: x.Target, Revokes: x.revokes()})
@@ -134,7 +151,7 @@ func (g *Gateway) write(x *Exchange) translate.Plan {
 	memory, id := x.tenant.memory, x.Target.ID
 	switch x.Target.Operation {
 	case scim.CreateGroup:
-		return memory.CreateGroup(x.Document)
+		return memory.CreateGroup(g.creation(x))
 	case scim.ReplaceGroup:
 		return memory.ReplaceGroup(id, x.Document)
 	case scim.PatchGroup:
@@ -145,11 +162,33 @@ func (g *Gateway) write(x *Exchange) translate.Plan {
 		}
 		return memory.PatchUser(id, x.Document)
 	}
-	req := scim.Request{Target: x.Target, Body: x.Document, Revokes: x.revokes(), Attrs: translate.Attributes(x.Document)}
 	if x.Target.Operation == scim.CreateUser {
-		return memory.Create(req)
+		if memory.Deleted(gjson.GetBytes(x.Document, "userName").Str) {
+			x.found([]scim.Fault{{Kind: scim.Recreated}})
+		}
+		return memory.CreateUser(g.creation(x))
 	}
-	return memory.Forward(req)
+	return memory.Forward(scim.Request{Target: x.Target, Body: x.Document, Revokes: x.revokes(), Attrs: translate.Attributes(x.Document)})
+}
+
+func (g *Gateway) creation(x *Exchange) translate.Creation {
+	return translate.Creation{Document: x.Document, Digest: g.journal.Digest(x.Document), Adopt: x.policy.Adopt}
+}
+
+// list is the plan of a list. How many users there are is told to the guards, for
+// their shares.
+func (g *Gateway) list(x *Exchange) translate.Plan {
+	plan := x.tenant.memory.List(x.Target, g.journal.Actor(x.Token), x.policy.ListMembers && wantsMembers(x.Target.Query))
+	if x.Target.Operation != scim.ListUsers || x.Target.Query.Filter != "" {
+		return plan
+	}
+	return func(do translate.Do) (scim.Response, error) {
+		resp, err := plan(do)
+		if err == nil && resp.OK() {
+			x.tenant.guard.Knows(int(gjson.GetBytes(resp.Body, "totalResults").Int()))
+		}
+		return resp, err
+	}
 }
 
 // wantsMembers tells whether the client wants to see the members of a group (RFC
@@ -180,6 +219,28 @@ func (g *Gateway) asItCame(x *Exchange) translate.Plan {
 	}
 }
 
+// plain is the plan for a store of RFC 7644: one call, its URL put right, its query
+// as it came.
+func (g *Gateway) plain(x *Exchange) translate.Plan {
+	return func(translate.Do) (scim.Response, error) {
+		op, method, uri := x.Target.Operation, x.Target.Operation.Method(), x.Target.Path()
+		if x.Target.Search {
+			method, uri = "POST", uri+"/.search"
+		}
+		if _, query, ok := strings.Cut(string(x.RawTarget), "?"); ok && query != "" {
+			uri += "?" + query
+		}
+		body := x.Document
+		if x.Target.Search {
+			body = x.Body
+		}
+		return g.call(x, &call{
+			Call:      upstream.Call{Method: method, URI: uri, Body: body, Write: op.Is(scim.Writes)},
+			operation: op, resource: x.Target.Resource(), revokes: x.revokes(), attrs: nil,
+		})
+	}
+}
+
 // belowBase is the raw target without the prefix by which the gateway is reached.
 func (x *Exchange) belowBase() string {
 	target := string(x.RawTarget)
@@ -189,20 +250,6 @@ func (x *Exchange) belowBase() string {
 		}
 	}
 	return target
-}
-
-// watchDeactivation believes a deactivation only when AWS's own answer shows it.
-// Okta shows the person as deactivated even when the call has failed.
-func (g *Gateway) watchDeactivation(x *Exchange, resp scim.Response, err error) {
-	active := gjson.GetBytes(resp.Body, "active")
-	shown := resp.Status == 204 || resp.Status == 404 || active.Exists() && !active.Bool()
-	if err == nil && (resp.OK() && shown || x.Target.Operation == scim.DeleteUser && resp.Status == 404) {
-		g.metrics.deactivations.WithLabelValues("ok").Inc()
-		return
-	}
-	g.metrics.deactivations.WithLabelValues("failed").Inc()
-	g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
-		Msg("a deactivation is not confirmed: the user may still have access")
 }
 
 // failed is the reply to a plan that has no answer of AWS to pass on.
@@ -223,6 +270,13 @@ func (x *Exchange) failed(err error) *Reply {
 		return x.again(max(after, outage), "The gateway cannot write its audit log, so nothing was sent to AWS.", failure)
 	case scim.DoneUnlogged:
 		return x.again(max(after, outage), "The gateway cannot write its audit log any more; AWS has answered, but it is not recorded.", failure)
+	case scim.Held:
+		note := "the guard of the gateway"
+		var held *heldBack
+		if errors.As(failure, &held) {
+			note = held.note()
+		}
+		return x.again(after, strings.TrimRight(x.said(scim.HeldBack, note), " "), failure)
 	case scim.Unsent:
 		return x.again(max(after, outage), "AWS cannot be reached; nothing was sent.", failure)
 	}
@@ -249,12 +303,16 @@ func (x *Exchange) unrecorded(err error) *Reply {
 // can't be carried out: in full words of what was done. It is final only if AWS has
 // refused and nothing is in doubt.
 func (x *Exchange) incomplete(e *translate.Incomplete) *Reply {
+	text := e.Detail
+	if e.Kind != 0 {
+		text = x.said(e.Kind, e.Note) + text
+	}
 	var failure *scim.CallError
 	if errors.As(e.Err, &failure) {
-		return x.again(max(failure.RetryAfter, soon), e.Detail, e)
+		return x.again(max(failure.RetryAfter, soon), text, e)
 	}
 	if status := e.Response.Status; status == 429 || status >= 500 {
-		return x.again(max(e.Response.RetryAfter, soon), e.Detail, e)
+		return x.again(max(e.Response.RetryAfter, soon), text, e)
 	}
 	detail, _, requestID := scim.ReadError(e.Response.Body)
 	if detail != "" {
@@ -268,6 +326,6 @@ func (x *Exchange) incomplete(e *translate.Incomplete) *Reply {
 		status = 400
 	}
 	return x.refuseWith(scim.ErrorDocument{
-		Status: status, ScimType: scimTypes[status], Detail: e.Detail + detail, UpstreamStatus: e.Response.Status, UpstreamRequestID: requestID,
+		Status: status, ScimType: scimTypes[status], Detail: text + detail, UpstreamStatus: e.Response.Status, UpstreamRequestID: requestID,
 	}, e)
 }

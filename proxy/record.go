@@ -18,6 +18,7 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 	if c.Body != nil {
 		rec.Sent = g.journal.Digest(c.Body)
 	}
+	rec.Name = c.name
 	if c.operation.HasBody() && !x.Verdict.Unreadable { // under observe a body may be anything
 		rec.Name, rec.Ext = identity(c.Body)
 	}

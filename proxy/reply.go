@@ -17,6 +17,7 @@ type Reply struct {
 	Close      bool          // the connection is not to be used again
 	Cause      error         // for the operator's log, never for the client
 
+	location    string // of a resource that was made, "" if it isn't told
 	contentType string // of the body as AWS sent it, under observe; "" is SCIM's
 }
 

@@ -76,9 +76,12 @@ func (g *Gateway) drain() error {
 	if g.admin != nil {
 		err = errors.Join(err, g.admin.Shutdown(ctx))
 	}
+	g.jobs.wait(ctx)
 	g.tenant.budgets.Close()
 	g.tenant.lanes.Close()
 	g.tenant.upstream.Close()
+	g.jobs.wait(context.Background()) // no call of theirs can last now
+	err = errors.Join(err, g.leavers.Close())
 	if closing := g.journal.Close(); closing != nil {
 		err = errors.Join(err, fmt.Errorf("cannot close the audit log: %w", closing))
 	}

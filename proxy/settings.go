@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/upstream"
 )
@@ -20,6 +21,8 @@ type Settings struct {
 	Audit    audit.Settings    `yaml:"audit"`
 	Pace     pace.Settings     `yaml:"pace"`
 	Client   Client            `yaml:"client"`
+	Guard    guard.Settings    `yaml:"guard"`
+	Schemas  time.Duration     `yaml:"schemas_every"` // how often AWS's own list of attributes is compared with the table of the rules, 24 h
 	Log      Log               `yaml:"log"`
 }
 
@@ -76,6 +79,8 @@ func (s Settings) WithDefaults() Settings {
 	otherwise(&s.Admin.Address, "127.0.0.1:8081")
 	otherwise(&s.Client.Patience, 55*time.Second)
 	otherwise(&s.Client.RetryStatus, 429)
+	otherwise(&s.Schemas, 24*time.Hour)
+	s.Guard = s.Guard.WithDefaults()
 	otherwise(&s.Log.Level, "info")
 	return s
 }
@@ -108,6 +113,9 @@ func (s Settings) Check() error {
 			fault("admin.address %q is not on the loopback: metrics tell about people's accounts", s.Admin.Address)
 		}
 	}
+	if err := s.Guard.Check(); err != nil {
+		fault("guard: %w", err)
+	}
 	if s.Audit.File == "" {
 		fault("audit.file is missing: name a file, or - for standard output")
 	}
@@ -116,7 +124,7 @@ func (s Settings) Check() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"listen.read_timeout": s.Listen.ReadTimeout, "listen.idle_timeout": s.Listen.IdleTimeout, "listen.drain_delay": s.Listen.DrainDelay,
-		"listen.shutdown_within": s.Listen.ShutdownWithin, "client.patience": s.Client.Patience,
+		"listen.shutdown_within": s.Listen.ShutdownWithin, "client.patience": s.Client.Patience, "schemas_every": s.Schemas,
 	} {
 		if d < 0 {
 			fault("%s is negative", name)

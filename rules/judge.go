@@ -109,7 +109,8 @@ func (j *judge) rounds(body []byte) (v Verdict) {
 		}
 		text = edited
 	}
-	v.Document, v.NeedsCurrent, v.Deactivates = text, j.wantsCurrent, j.active == deactivates
+	v.Document, v.NeedsCurrent = text, j.wantsCurrent
+	v.Activates, v.Deactivates = j.active == activates, j.active == deactivates
 	v.Nothing = j.variant == patching && j.doc.Child(0, "Operations") < 0
 	if len(j.findings) > 0 && len(j.repaired) > 0 {
 		for i := range j.findings {

@@ -18,6 +18,9 @@ type Contract struct {
 	// Filters that the upstream carries out, with eq: an attribute, or two that
 	// are joined by and. No entry: all of them.
 	Filters map[scim.Operation][][]string
+	// Suspects are attributes that the upstream is known to dislike, the likeliest
+	// first: what is said of a refusal that no rule foresaw.
+	Suspects []Suspect
 }
 
 // Settings are what one tenant wants of it. The zero value is the default.
@@ -41,6 +44,7 @@ type Set struct {
 	policy                 Policy
 	templates              map[string]string
 	filters                map[scim.Operation][][]string
+	suspects               []Suspect
 	vital                  map[string]bool // names of vital parts, in lower case
 }
 
@@ -52,7 +56,7 @@ type compiled struct {
 // New compiles a set. It refuses a contract that contradicts itself and settings
 // that name what doesn't exist; the error tells of everything that it found.
 func New(c Contract, settings Settings) (*Set, error) {
-	s := &Set{policy: settings.Policy, templates: settings.Templates, filters: c.Filters, vital: map[string]bool{}}
+	s := &Set{policy: settings.Policy, templates: settings.Templates, filters: c.Filters, suspects: c.Suspects, vital: map[string]bool{}}
 	var faults []error
 	for _, t := range []struct {
 		to   **schema

@@ -49,6 +49,7 @@ type Verdict struct {
 	Document     []byte    // with all repairs; the very text that was judged if there were none
 	Unreadable   bool      // not JSON, or JSON with two readings: nothing else was judged
 	NeedsCurrent bool      // a repair would be better with the resource as the upstream has it
+	Activates    bool      // it sets a user's active to true
 	Deactivates  bool      // it sets a user's active to false
 	Nothing      bool      // a PATCH of which the repairs left nothing
 }

@@ -132,7 +132,7 @@ func open(dir string, through bool) (*show, error) {
 	s.gateway, err = proxy.New(proxy.Settings{
 		Listen: proxy.Listen{Address: "127.0.0.1:0"}, Admin: proxy.Admin{Address: "127.0.0.1:0"}, Upstream: upstream.Settings{URL: s.direct},
 		Audit: audit.Settings{File: s.audit}, Pace: pace.Settings{Writes: fast, Reads: fast, Memberships: fast},
-	}, proxy.Policy{Rules: rules, Limits: translate.Limits{Members: aws.Published.Members, Page: aws.Published.Page}}, io.Discard)
+	}, proxy.Policy{Rules: rules, Limits: translate.Limits{Members: aws.Published.Members, Page: aws.Published.Page}, Discovery: aws.Discovery(aws.Settings{})}, io.Discard)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/aws"
 )
 
@@ -39,6 +40,8 @@ type stage struct {
 	rules    aws.Settings
 	observe  bool
 	settings func(*proxy.Settings)
+
+	plain, adopt, deactivateInstead, listMembers bool
 }
 
 func play(t *testing.T, s stage) *scene {
@@ -55,7 +58,11 @@ func play(t *testing.T, s stage) *scene {
 	go func() { served <- c.aws.Serve(l) }()
 	c.direct = c.aws.BaseURL(l.Addr())
 
-	set, err := aws.New(s.rules)
+	compile := func() (*rules.Set, error) { return aws.New(s.rules) }
+	if s.plain {
+		compile = func() (*rules.Set, error) { return aws.PlainStore(s.rules.Settings) }
+	}
+	set, err := compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +74,10 @@ func play(t *testing.T, s stage) *scene {
 	if s.settings != nil {
 		s.settings(&settings)
 	}
-	g, err := proxy.New(settings, proxy.Policy{Rules: set, Observe: s.observe, Limits: translate.Limits{Members: 100, Page: 100}}, c.log)
+	g, err := proxy.New(settings, proxy.Policy{
+		Rules: set, Observe: s.observe, Plain: s.plain, Limits: translate.Limits{Members: 100, Page: 100},
+		Adopt: s.adopt, DeactivateInstead: s.deactivateInstead, ListMembers: s.listMembers, Discovery: aws.Discovery(s.rules),
+	}, c.log)
 	if err != nil {
 		t.Fatal(err)
 	}

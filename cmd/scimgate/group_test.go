@@ -3,11 +3,19 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/bench/standin"
+	"github.com/scimgate/scimgate/proxy"
+	"github.com/scimgate/scimgate/proxy/pace"
 )
 
 func membersOf(ids []string) string {
@@ -159,5 +167,109 @@ func TestImportSeesEverybody(t *testing.T) {
 	}
 	if len(seen) != 731 {
 		t.Errorf("an import sees %d users, want 731", len(seen))
+	}
+}
+
+// A plan that takes longer than its client waits goes on, and the client's repeat
+// joins it.
+func TestLongPlanGoesOn(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) {
+		s.Client.Patience = 300 * time.Millisecond
+		s.Pace.Writes = pace.Rate{PerSecond: 5, Burst: 1}
+	}})
+	ids := c.people(700)
+	group, err := c.aws.AddGroup(`{"displayName":"Engineers"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"displayName":"Engineers","members":` + membersOf(ids) + `}`
+	again, r := 0, reply{}
+	for ; again < 30; again++ {
+		if r = c.send(c.gateway, "PUT", "/Groups/"+group, body); r.status != 429 {
+			break
+		}
+		if !strings.Contains(r.detail(), "goes on") || r.header.Get("Retry-After") == "" {
+			t.Errorf("got %q, want it told that it goes on", r.detail())
+		}
+	}
+	if r.status != 200 || again < 2 || gjson.Get(r.body, "members.#").Int() != 700 {
+		t.Errorf("got %d after %d repeats, want 200 in the end", r.status, again)
+	}
+	c.wantMembers(group, ids)
+	writes := 0
+	for _, e := range c.aws.Journal() {
+		if e.Method == "PATCH" {
+			writes++
+		}
+	}
+	if writes != 7 {
+		t.Errorf("got %d writes, want 7: the repeats join the plan", writes)
+	}
+}
+
+func TestListMembersAreFilled(t *testing.T) {
+	c := play(t, stage{listMembers: true})
+	ids := c.people(3)
+	c.through(201, "POST", "/Groups", `{"displayName":"Engineers","members":`+membersOf(ids)+`}`)
+	c.through(201, "POST", "/Groups", `{"displayName":"Writers"}`)
+	for target, want := range map[string]string{"/Groups": "[3,0]", "/Groups?excludedAttributes=members": "[]", "/Groups?filter=displayName+eq+%22Engineers%22": "[3]"} {
+		if got := gjson.Get(c.through(200, "GET", target, "").body, "Resources.#.members.#").Raw; got != want {
+			t.Errorf("got %s members for %s, want %s", got, target, want)
+		}
+	}
+}
+
+// A plain store of RFC 7644 gets everything as it came, but with one reading, its
+// pace, and a record.
+func TestPlainStore(t *testing.T) {
+	var seen []string
+	store := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		seen = append(seen, r.Method+" "+r.RequestURI+" "+string(body))
+		w.Header().Set("Content-Type", "application/scim+json")
+		switch r.Method {
+		case "GET":
+			io.WriteString(w, `{"id":"x","members":[{"value":"y"}]}`)
+		case "DELETE":
+			w.WriteHeader(204)
+		default:
+			w.WriteHeader(400)
+			io.WriteString(w, `{"detail":"the store's own words"}`)
+		}
+	})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go store.Serve(l)
+	defer store.Close()
+	c := play(t, stage{plain: true, settings: func(s *proxy.Settings) { s.Upstream.URL = "http://" + l.Addr().String() + "/scim/v2" }})
+	c.gateway = strings.Replace(c.gateway, "/"+standin.DefaultTenant, "", 1)
+	if r := c.through(400, "PUT", "/Groups/x", `{"displayName":"","members":[],"custom":null}`); r.detail() != "the store's own words" {
+		t.Errorf("got %s, want the store's answer", r.body)
+	}
+	c.through(200, "GET", "//Groups/x?attributes=members&sortBy=displayName", "")
+	c.through(200, "GET", "/Users?startIndex=7&filter=emails.value+co+%22a%22", "")
+	c.through(204, "DELETE", "/Users/x", "")
+	c.through(400, "POST", "/Users", `{"a":1,"a":2}`)
+	c.through(404, "GET", "/Widgets", "")
+	want := []string{
+		`PUT /scim/v2/Groups/x {"displayName":"","members":[],"custom":null}`,
+		`GET /scim/v2/Groups/x?attributes=members&sortBy=displayName `,
+		`GET /scim/v2/Users?startIndex=7&filter=emails.value+co+%22a%22 `,
+		`DELETE /scim/v2/Users/x `,
+	}
+	if !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+	kinds := map[string]int{}
+	for _, r := range c.records() {
+		kinds[fmt.Sprint(r["kind"])]++
+	}
+	if kinds["intent"] != 2 || kinds["answer"] != 4 || kinds["refusal"] != 2 {
+		t.Errorf("got %v, want every exchange recorded", kinds)
 	}
 }

@@ -195,8 +195,6 @@ func TestOutagesBecomeWhatOktaRepeats(t *testing.T) {
 	f("500", standin.Fault{Act: standin.Refuse, Status: 500}, 429, "AWS failed with status 500")
 	f("503 in HTML", standin.HTML(503), 429, "AWS failed with status 503")
 	f("hang-up before", standin.Fault{Act: standin.HangUp}, 429, "not known")
-	f("hang-up after", standin.Fault{Act: standin.HangUp, When: standin.After}, 429, "not known")
-	f("cut answer", standin.Fault{Act: standin.Cut, Keep: 20}, 429, "not known")
 	f("201 without a body", standin.Fault{Act: standin.Reply, Status: 201}, 429, "not known")
 	f("201 in HTML", standin.HTML(201), 429, "not known")
 	f("redirection", standin.Fault{Act: standin.Reply, Status: 302, Header: http.Header{"Location": {"https://other.example.test/"}}}, 429, "redirection")

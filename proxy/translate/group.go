@@ -81,6 +81,16 @@ func (m *Memory) ReplaceGroup(id string, doc []byte) Plan {
 		if mentioned := gjson.GetBytes(doc, "members"); mentioned.IsArray() || mentioned.IsObject() { // a null says as little as nothing
 			want = memberIDs(mentioned)
 		}
+		name := gjson.GetBytes(group.Body, "displayName").Str
+		m.learn(id, name)
+		if m.protects != nil && m.protects(name) {
+			if wanted := gjson.GetBytes(doc, "displayName").Str; wanted != "" && wanted != name {
+				return protected(name, "renamed")
+			}
+			if len(want) == 0 && len(have) > 0 {
+				return protected(name, "emptied")
+			}
+		}
 		var p progress
 		resp, err := m.change(do, id, minus(have, want), minus(want, have), &p)
 		if err != nil || !resp.OK() {
@@ -116,8 +126,9 @@ func setAttribute(group, op, name, raw string) scim.Request {
 // CreateGroup makes a group of any size: with as many members as AWS takes at once,
 // then the rest. If it stops on the way, the same request again finds the group and
 // goes on.
-func (m *Memory) CreateGroup(doc []byte) Plan {
+func (m *Memory) CreateGroup(c Creation) Plan {
 	return func(do Do) (scim.Response, error) {
+		doc := c.Document
 		list := gjson.GetBytes(doc, "members")
 		ids := memberIDs(list)
 		first := ids[:min(len(ids), m.limits.Members)]
@@ -126,7 +137,7 @@ func (m *Memory) CreateGroup(doc []byte) Plan {
 			body = append(append(append([]byte(nil), doc[:list.Index]...), membersArray(first)...), doc[list.Index+len(list.Raw):]...)
 		}
 		name := gjson.GetBytes(doc, "displayName").Str
-		resp, err := m.createOrFind(do, name, scim.Request{
+		resp, err := m.createOrFind(do, c, name, scim.Request{
 			Target: scim.Target{Operation: scim.CreateGroup}, Body: body, Memberships: len(first), Added: first, Attrs: Attributes(doc),
 		})
 		if err != nil || !resp.OK() {
@@ -167,15 +178,18 @@ func membersArray(ids []string) []byte {
 }
 
 // createOrFind makes a group. If AWS has it already, and it is one that was made
-// here and not finished, that one is it.
-func (m *Memory) createOrFind(do Do, name string, req scim.Request) (scim.Response, error) {
-	resp, err := do(req)
+// here and not finished, or may be adopted, that one is it, with status 200.
+func (m *Memory) createOrFind(do Do, c Creation, name string, req scim.Request) (scim.Response, error) {
+	resp, err := m.create(do, c, req)
 	if err != nil || resp.Status != 409 {
 		return resp, err
 	}
 	m.mu.Lock()
 	id := m.unfinished[name]
 	m.mu.Unlock()
+	if id == "" && c.Adopt {
+		return m.adoptGroup(do, c, resp)
+	}
 	if id == "" {
 		return resp, nil
 	}
@@ -184,6 +198,27 @@ func (m *Memory) createOrFind(do Do, name string, req scim.Request) (scim.Respon
 		return resp, err
 	}
 	return group, nil
+}
+
+// adoptGroup finds the group that has the name, and gives it the externalId. Its
+// members stay; those of the document are added to them.
+func (m *Memory) adoptGroup(do Do, c Creation, refusal scim.Response) (scim.Response, error) {
+	who := identityOf(scim.CreateGroup, c.Document)
+	found, resp, err := m.find(do, who.list, who.attribute, who.name)
+	if err != nil || !resp.OK() {
+		return resp, err
+	}
+	if !found.Exists() || !who.admits(found) {
+		return refusal, nil
+	}
+	id := found.Get("id").Str
+	if who.externalID != "" && found.Get("externalId").Str == "" {
+		resp, err := m.send(do, setAttribute(id, "add", "externalId", string(scim.AppendString(nil, who.externalID))))
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+	}
+	return m.send(do, getGroup(id))
 }
 
 // remember keeps the id of a group whose members are not all there; "" forgets it.

@@ -42,8 +42,42 @@ var unique = map[string]bool{"username": true, "externalid": true, "displayname"
 // for. Where pages begin is remembered, so that windows that are read in order cost
 // one call each. totalResults is exact when the end was seen; before that it is one
 // more than what was shown, which keeps the client paging. A client that pages by
-// cursor itself gets AWS's own pages.
-func (m *Memory) List(target scim.Target, caller string) Plan {
+// cursor itself gets AWS's own pages. withMembers fills in the members of groups.
+func (m *Memory) List(target scim.Target, caller string, withMembers bool) Plan {
+	list := m.list(target, caller)
+	if !withMembers || target.Operation != scim.ListGroups {
+		return list
+	}
+	return func(do Do) (scim.Response, error) {
+		resp, err := list(do)
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+		return m.fill(do, resp)
+	}
+}
+
+// fill puts the members into a list of groups, by a walk for each.
+func (m *Memory) fill(do Do, list scim.Response) (scim.Response, error) {
+	doc := gjson.ParseBytes(list.Body)
+	resources := doc.Get("Resources")
+	out := append([]byte(nil), list.Body[:resources.Index]...)
+	for i, group := range resources.Array() {
+		ids, resp, err := m.members(do, group.Get("id").Str)
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+		out = append(out, "[,"[min(i, 1)])
+		out = append(out, withMembers([]byte(group.Raw), ids)...)
+	}
+	if len(resources.Array()) == 0 {
+		return list, nil
+	}
+	list.Body = append(append(out, ']'), list.Body[resources.Index+len(resources.Raw):]...)
+	return list, nil
+}
+
+func (m *Memory) list(target scim.Target, caller string) Plan {
 	return func(do Do) (scim.Response, error) {
 		if target.Query.HasCursor {
 			return m.send(do, scim.Request{Target: onlyQuery(target)})

@@ -124,7 +124,7 @@ func patchMembers(group, op string, ids []string) scim.Request {
 		Memberships: len(ids), Revokes: op == "remove", Attrs: []string{"members"},
 	}
 	if op == "remove" {
-		req.Removed = ids
+		req.Removed, req.Loses = ids, len(ids)
 	} else {
 		req.Added = ids
 	}
@@ -181,7 +181,7 @@ func (m *Memory) change(do Do, group string, removals, additions []string, p *pr
 		done = resp
 	}
 	if len(missing) > 0 {
-		return done, m.unknown(missing, p)
+		return done, m.unknown(do, missing, p)
 	}
 	return done, nil
 }
@@ -243,19 +243,26 @@ func (m *Memory) add(do Do, group string, chunk []string) (resp scim.Response, m
 // maxNamed bounds how many ids are named in a detail.
 const maxNamed = 10
 
-func (m *Memory) unknown(missing []string, p *progress) error {
-	named := strings.Join(missing[:min(len(missing), maxNamed)], ", ")
-	if len(missing) > maxNamed {
-		named += fmt.Sprintf(" and %d more", len(missing)-maxNamed)
+// unknown ends a plan that has done all but what AWS refuses: members that are no
+// users. AWS has no nested groups, so one that is a group is told apart.
+func (m *Memory) unknown(do Do, missing []string, p *progress) error {
+	kind, named := scim.MemberUnknown, missing[:min(len(missing), maxNamed)]
+	for _, id := range named {
+		if group, err := do(getGroup(id)); err == nil && group.OK() {
+			kind, named = scim.MemberIsGroup, []string{id}
+			break
+		}
+	}
+	note := strings.Join(named, ", ")
+	if kind == scim.MemberUnknown && len(missing) > maxNamed {
+		note += fmt.Sprintf(" and %d more", len(missing)-maxNamed)
 	}
 	done := p.String()
 	if done == "" {
 		done = "nothing else was to be done"
 	}
 	return &Incomplete{
-		Detail: fmt.Sprintf("AWS has no user with the id of %d of the members: %s. Everything else was done: %s. "+
-			"In Okta: assign these people to the app, and if they are, unassign and assign them again; then push the group. "+
-			"Use one group for assignment and another for push.", len(missing), named, done),
+		Kind: kind, Note: note, Detail: fmt.Sprintf("Everything else was done: %s.", done),
 		Missing: missing, Response: scim.Response{Status: 400},
 	}
 }

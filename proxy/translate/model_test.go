@@ -40,7 +40,15 @@ func (d *directory) do(req scim.Request) (scim.Response, error) {
 		}
 	}
 	switch req.Target.Operation {
+	case scim.ListGroups:
+		if d.name == "" || req.Target.Query.Filter != scim.EqFilter("displayName", d.name) {
+			return ok(200, `{"Resources":[]}`), nil
+		}
+		return ok(200, fmt.Sprintf(`{"Resources":[{"id":"g","displayName":%q}]}`, d.name)), nil
 	case scim.GetGroup:
+		if req.Target.ID != "g" {
+			return ok(404, ""), nil
+		}
 		return ok(200, fmt.Sprintf(`{"id":"g","displayName":%q,"schemas":[]}`, d.name)), nil
 	case scim.GetUser:
 		if d.unknown[req.Target.ID] {
@@ -360,12 +368,12 @@ func TestCreateGroupOfAnySizeAndAgainAfterAFailure(t *testing.T) {
 		d.name = ""
 		d.failAt, d.failWith = k, func() (scim.Response, error) { return scim.Response{}, &scim.CallError{Reason: scim.Lost} }
 		m := NewMemory(limits)
-		resp, err := m.CreateGroup(groupDocument(d.users))(d.do)
+		resp, err := m.CreateGroup(Creation{Document: groupDocument(d.users)})(d.do)
 		if k > 0 {
 			if err == nil {
 				t.Fatalf("failing write %d: got %d, want an error", k, resp.Status)
 			}
-			resp, err = m.CreateGroup(groupDocument(d.users))(d.do)
+			resp, err = m.CreateGroup(Creation{Document: groupDocument(d.users)})(d.do)
 		}
 		if err != nil || resp.Status != 201 || len(d.members) != 350 {
 			t.Errorf("failing write %d: got %d %v with %d members, want all", k, resp.Status, err, len(d.members))
@@ -406,7 +414,7 @@ func TestAnyWindowIsASliceOfTheWhole(t *testing.T) {
 		for i := range rapid.IntRange(1, 6).Draw(t, "windows") {
 			start, count := rapid.IntRange(0, n+5).Draw(t, fmt.Sprint("start ", i)), rapid.IntRange(0, 130).Draw(t, fmt.Sprint("count ", i))
 			target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: start, Count: count, HasCount: true}}
-			resp, err := m.List(target, "okta")(d.do)
+			resp, err := m.List(target, "okta", false)(d.do)
 			if err != nil || resp.Status != 200 || !json.Valid(resp.Body) {
 				t.Fatalf("got %d %v %s", resp.Status, err, resp.Body)
 			}
@@ -435,7 +443,7 @@ func TestImportCostsOneCallAPage(t *testing.T) {
 	seen := 0
 	for start := 1; ; start += 100 {
 		before := len(d.calls)
-		resp, err := m.List(scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: start, Count: 100, HasCount: true}}, "okta")(d.do)
+		resp, err := m.List(scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: start, Count: 100, HasCount: true}}, "okta", false)(d.do)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,9 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 			}
 		}
 		removals, additions := p.net()
+		if resp, err := m.mayPatch(do, id, &p, removals); err != nil || !resp.OK() {
+			return resp, err
+		}
 		if len(operations) == 1 && p.plain && len(removals)+len(additions) <= m.limits.Members {
 			return m.asItIs(do, id, doc, removals, additions, p.others)
 		}
@@ -63,11 +66,41 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 	}
 }
 
+// mayPatch refuses what a protected group is kept from: another name, and the loss
+// of all members.
+func (m *Memory) mayPatch(do Do, id string, p *groupPatch, removals []string) (scim.Response, error) {
+	newName := ""
+	for _, req := range p.others {
+		if gjson.GetBytes(req.Body, "Operations.0.path").Str == "displayName" {
+			newName = gjson.GetBytes(req.Body, "Operations.0.value").Str
+		}
+	}
+	if newName == "" && !p.reset && len(removals) == 0 {
+		return scim.Response{Status: 200}, nil
+	}
+	name, resp, err := m.protectedName(do, id)
+	if name == "" || err != nil || !resp.OK() {
+		return resp, err
+	}
+	if newName != "" && newName != name {
+		return protected(name, "renamed")
+	}
+	have, resp, err := m.members(do, id)
+	if err != nil || !resp.OK() {
+		return resp, err
+	}
+	_, additions := p.net()
+	if len(have) > 0 && len(additions) == 0 && (p.reset || len(minus(have, removals)) == 0) {
+		return protected(name, "emptied")
+	}
+	return resp, nil
+}
+
 // asItIs sends a PATCH that AWS takes, byte for byte. A refusal of members is looked
 // into all the same.
 func (m *Memory) asItIs(do Do, id string, doc []byte, removals, additions []string, others []scim.Request) (scim.Response, error) {
 	req := scim.Request{Target: scim.Target{Operation: scim.PatchGroup, ID: id}, Body: doc, Attrs: []string{"members"},
-		Memberships: len(removals) + len(additions), Revokes: len(removals) > 0, Added: additions, Removed: removals}
+		Memberships: len(removals) + len(additions), Revokes: len(removals) > 0, Loses: len(removals), Added: additions, Removed: removals}
 	if len(others) == 1 {
 		req.Attrs = others[0].Attrs
 	}

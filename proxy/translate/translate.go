@@ -41,6 +41,8 @@ type Limits struct {
 // a *scim.CallError, or the response says that it may be tried again, the same
 // request finishes the rest; else a person has to do something first.
 type Incomplete struct {
+	Kind     scim.Kind // the rule that puts it into words, with Note; 0: Detail alone does
+	Note     string
 	Detail   string        // for an administrator: what was done, what was not
 	Missing  []string      // ids of members that AWS doesn't have
 	Response scim.Response // AWS's refusal; zero if there was none
@@ -64,13 +66,17 @@ const (
 // Memory is what the plans of one tenant remember. It is bounded, and safe for
 // concurrent use.
 type Memory struct {
-	limits Limits
+	limits   Limits
+	protects func(group string) bool // or nil
 
 	mu         sync.Mutex // guards following
 	fresh      map[string]time.Time
 	recent     map[string]*recent // membership writes, by group
 	unfinished map[string]string  // displayName → id of a group whose members are not all there yet
 	windows    map[windowKey]*window
+	doubts     map[string]doubt     // by what would be unique
+	deleted    map[string]time.Time // by userName in lower case
+	names      map[string]groupName // by id
 }
 
 // NewMemory remembers nothing yet.
@@ -78,23 +84,13 @@ func NewMemory(limits Limits) *Memory {
 	return &Memory{
 		limits: limits, fresh: map[string]time.Time{}, recent: map[string]*recent{},
 		unfinished: map[string]string{}, windows: map[windowKey]*window{},
+		doubts: map[string]doubt{}, deleted: map[string]time.Time{}, names: map[string]groupName{},
 	}
 }
 
 // Forward is the plan of one call.
 func (m *Memory) Forward(req scim.Request) Plan {
 	return func(do Do) (scim.Response, error) { return m.send(do, req) }
-}
-
-// Create is the plan of one call that makes a resource.
-func (m *Memory) Create(req scim.Request) Plan {
-	return func(do Do) (scim.Response, error) {
-		resp, err := do(req)
-		if err == nil && resp.OK() {
-			m.created(gjson.GetBytes(resp.Body, "id").Str)
-		}
-		return resp, err
-	}
 }
 
 // ReadFirst reads a user and carries out the plan that is made of what AWS has.
@@ -162,10 +158,10 @@ const deactivation = `{"schemas":["` + scim.PatchSchema + `"],"Operations":[{"op
 func (m *Memory) Deactivate(id string) Plan {
 	return func(do Do) (scim.Response, error) {
 		resp, err := m.send(do, scim.Request{
-			Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: []byte(deactivation), Revokes: true, Attrs: []string{"active"},
+			Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: []byte(deactivation), Revokes: true, Loses: 1, Attrs: []string{"active"},
 		})
 		if err == nil && resp.Status == 200 && gjson.GetBytes(resp.Body, "active").Type != gjson.False {
-			return resp, &Incomplete{Detail: "AWS took the deactivation, but its answer still shows the user as active.", Response: scim.Response{Status: 503}}
+			return resp, &Incomplete{Kind: scim.Unconfirmed, Detail: "AWS took the deactivation, but its answer still shows the user as active.", Response: scim.Response{Status: 503}}
 		}
 		return resp, err
 	}

@@ -23,8 +23,8 @@ func (call *Call) fulfilled(resp scim.Response) error {
 	switch {
 	case resp.Status != 200 && resp.Status != 201 && resp.Status != 204:
 		return fmt.Errorf("cannot believe answer %d to a %s: it doesn't say that it is done", resp.Status, call.Method)
-	case empty && call.Method == "DELETE", empty && resp.Status == 204 && call.Method == "PATCH":
-		return nil
+	case empty && call.Method == "DELETE", empty && resp.Status == 204 && (call.Method == "PATCH" || call.Method == "PUT"):
+		return nil // the caller asks for what is not shown
 	case empty:
 		return fmt.Errorf("cannot believe answer %d to a %s without a body", resp.Status, call.Method)
 	case call.Write && jsonObject(resp.Body), !call.Write && looksLikeObject(resp.Body):

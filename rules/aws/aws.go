@@ -60,8 +60,9 @@ func New(settings Settings) (*rules.Set, error) {
 func Contract(settings Settings) rules.Contract {
 	c := rules.Contract{
 		Users: users, Groups: groups, Message: message,
-		Rules:   slices.Concat(urls, heads, texts, names, values, unsupported, single, addresses, patches, members, queries),
-		Filters: filters,
+		Rules:    slices.Concat(urls, heads, texts, names, values, unsupported, single, addresses, patches, members, queries, guards, answers),
+		Suspects: suspects,
+		Filters:  filters,
 	}
 	if !settings.Roles {
 		c.Users = slices.Clone(users)
@@ -74,6 +75,17 @@ func Contract(settings Settings) rules.Contract {
 		}
 	}
 	return c
+}
+
+// PlainStore compiles what holds for any store of RFC 7644: one reading of URL, head,
+// query and JSON. Of a user only active is known, since what takes access away goes
+// first.
+func PlainStore(settings rules.Settings) (*rules.Set, error) {
+	return rules.New(rules.Contract{
+		Users:   []rules.Attribute{{Path: "active", Type: rules.Boolean}},
+		Message: message,
+		Rules:   slices.Concat(urls, heads, texts, queries, guards, answers),
+	}, settings)
 }
 
 // Sets of operations that rules are about.

@@ -14,7 +14,7 @@ import (
 var topics = []struct{ prefix, title string }{
 	{"SG10", "The URL"}, {"SG11", "The URL, refused"}, {"SG12", "The URL, refused"}, {"SG13", "Headers and token"}, {"SG2", "JSON"},
 	{"SG30", "Names that AWS requires"}, {"SG31", "Values and characters"}, {"SG32", "What AWS does not take"}, {"SG33", "One value only"},
-	{"SG4", "Addresses"}, {"SG5", "PATCH"}, {"SG6", "Groups"}, {"SG7", "Filters and queries"},
+	{"SG4", "Addresses"}, {"SG5", "PATCH"}, {"SG6", "Groups"}, {"SG7", "Filters and queries"}, {"SG8", "Guards against accidents"}, {"SG9", "What AWS answers to a sound request"},
 }
 
 // Catalogue is the reference of all rules, in Markdown: what AWS means when it

@@ -99,6 +99,91 @@ var queries = answered(400, "invalidFilter",
 	answered(400, "invalidSyntax", fault("SG707", scim.RepeatedParameter, false, "the query has {note} twice", badClient, ourSafety, "RFC 7644 §3.4.2"))[0],
 )
 
+// said declares what is told of an answer of AWS, or of a guard of the gateway.
+func said(id string, kind scim.Kind, title, fix, why, answer string, source rules.Source) rules.Rule {
+	return rules.Rule{ID: id, Title: title, Fix: fix, Why: why, AWS: answer, Fault: kind, Default: rules.Reject, Source: source}
+}
+
+func documented(where string) rules.Source {
+	return rules.Source{Strength: rules.Documented, Where: where}
+}
+
+func observed(where string) rules.Source {
+	return rules.Source{Strength: rules.Observed, Where: where}
+}
+
+const ourGuard = "none: AWS carries it out"
+
+// guards are what the gateway holds back or tells of, though AWS would do it.
+var guards = []rules.Rule{
+	said("SG801", scim.ProtectedGroup, "a protected group is not deleted, renamed or emptied: {note}", "Change its members, not its name; to delete, rename or empty it, take its name off guard.protected, or do it in IAM Identity Center.",
+		"Sync tools delete the groups that they do not know. Those of AWS Control Tower are among them, and with them goes everybody's access to the management account. Members of a protected group can be added and removed.",
+		ourGuard, observed("awslabs/ssosync#88, #105")),
+	said("SG802", scim.HeldBack, "too much is taken away at once: {note}", "If it is meant, release it for a while: scimgate guard release; else look why the client believes that these people have gone.",
+		"A client that reads an empty source, after a time-out for instance, deletes everybody. Users that are deleted and made anew get other ids, and lose what is assigned to them in AWS.",
+		ourGuard, observed("awslabs/ssosync#194, #236")),
+	warned(said("SG803", scim.Recreated, "a user of this userName was deleted a while ago and is made anew", "Look why the client deletes and creates instead of updating. In IAM Identity Center: assign the permission sets again, by groups rather than by users.",
+		"The new user has another id; assignments stay with the old one, and access is lost.",
+		ourGuard, documented("IAM Identity Center user guide, troubleshooting"))),
+}
+
+func warned(r rules.Rule) rules.Rule {
+	r.Default = rules.Warn
+	return r
+}
+
+const (
+	enabling = "SCIM developer guide, error handling; IAM Identity Center user guide, provision automatically"
+	renewal  = "In IAM Identity Center: Settings, Automatic provisioning, generate a new token; in Okta: paste it as the app's API token."
+)
+
+// answers are what AWS says no with when the request was sound.
+var answers = []rules.Rule{
+	answered(400, "invalidValue", said("SG901", scim.Unexplained, "AWS refuses the request, and no rule explains why: {note}",
+		"Look at the attributes that are named, first at what was changed last; AWS support can look the call up by its request id.",
+		"AWS's text names nothing. What is suspected stands in the order of likelihood: what a rule has warned of, what was changed since the version that AWS accepted, what AWS is known to dislike.",
+		unparsable, documented("SCIM developer guide, error handling")))[0],
+	answered(401, "", said("SG902", scim.TokenRefused, "AWS does not accept the token", renewal,
+		"A token is valid for one year, and belongs to the Base URL that it was made with: each enabling of provisioning makes a new URL. A wrong tenant id in the URL is answered in the same way. Two tokens can be valid at once, so a new one can be tried before the old one is deleted.",
+		"401", documented(enabling)))[0],
+	answered(403, "", said("SG903", scim.NotPermitted, "AWS does not allow this with the token", "In IAM Identity Center: check that the identity source is an external identity provider and automatic provisioning is enabled.",
+		"", "403", documented(enabling)))[0],
+	answered(404, "", said("SG904", scim.UserGone, "AWS has no user with this id; it was deleted there", "In Okta: unassign the user from the app and assign it again.",
+		"Okta keeps the id that AWS gave. A user that is deleted in AWS by hand leaves Okta with an id of nobody; it is not made anew here, since it would get another id.",
+		"404", documented("SCIM developer guide, GetUser; Okta help, linked objects")))[0],
+	answered(404, "", said("SG905", scim.GroupGone, "AWS has no group with this id; it was deleted there", "In Okta: unlink the pushed group, and push it again.",
+		"", "404", documented("SCIM developer guide, GetGroup; Okta help, linked objects")))[0],
+	answered(409, "uniqueness", said("SG906", scim.DuplicateUser, "AWS refuses a duplicate user: {note}", "In Okta: import the user and link it, or change or delete the one at AWS. The setting adopt lets the gateway link it by itself.",
+		"userName, externalId and the primary e-mail belong to one user each, also of those who were made by hand in AWS. AWS's answer never says which of them is taken, so the gateway looks up userName and externalId; e-mails cannot be looked up.",
+		"409: Refused to create a new, duplicate resource.", documented("IAM Identity Center user guide, troubleshooting")))[0],
+	answered(409, "uniqueness", said("SG907", scim.DuplicateGroup, "AWS refuses a duplicate group: {note}", "In Okta: link the push group to it, or rename one of the two. The setting adopt lets the gateway link it by itself.",
+		"A group's displayName and externalId are unique in AWS. Groups made by hand or by AWS Control Tower take names too.",
+		"409: Refused to create a new, duplicate resource.", documented("IAM Identity Center user guide, logging SCIM calls with CloudTrail: Duplicate GroupDisplayName")))[0],
+	answered(400, "invalidValue", said("SG908", scim.MemberUnknown, "AWS does not know some of the members: {note}", "In Okta: assign these people to the app, and if they are, unassign and assign them again; then push the group. Use one group for assignment and another for push.",
+		"AWS refuses a whole change of members for one id that it doesn't know. The gateway carries out the removals and the additions that AWS knows, and names the rest.",
+		"400 or 404", observed("fleetdm/fleet#52600; Okta help, group push")))[0],
+	answered(400, "invalidValue", said("SG909", scim.MemberIsGroup, "a group is to be a member of a group: {note}", "In Okta: push the inner group's people; AWS has no nested groups.",
+		"", unparsable, documented("IAM Identity Center user guide, users and groups provisioning")))[0],
+	said("SG910", scim.Unconfirmed, "the deactivation is not confirmed by AWS: the user may still have access", "Nothing to do in Okta, but Okta shows the user as deactivated already. Look at the list of open deactivations: scimgate leavers.",
+		"A deactivation is believed only when AWS's own answer shows active false. Okta shows a person as deactivated even when the call has failed.",
+		"any failure", observed("FusionAuth/fusionauth-issues#1871; OneUptime pull request 3852")),
+}
+
+// suspects are attributes that AWS is known to dislike, the likeliest first, for a
+// refusal that no rule foresaw.
+var suspects = []rules.Suspect{
+	{Path: "roles", Why: "AWS's documents contradict each other on roles"},
+	{Path: enterprise + ":manager", Why: "AWS may know nobody with this id"},
+	{Path: "addresses", Why: "AWS's guide demands all five parts or none"},
+	{Path: "locale", Why: "AWS may want a language tag such as en-US"},
+	{Path: "preferredLanguage", Why: "AWS may want a language tag such as en-US"},
+	{Path: "timezone", Why: "AWS may want a name such as Europe/London"},
+	{Path: "profileUrl", Why: "AWS may want a whole URL"},
+	{Path: "externalId", Why: "a colon in it was refused in 2022"},
+	{Path: "phoneNumbers", Why: "pasted numbers often hold invisible characters"},
+	{Path: enterprise, Why: "the extension is accepted, but rarely used"},
+}
+
 // filters are those that AWS carries out, with eq (SCIM developer guide,
 // ListUsers, ListGroups). Two names in a row mean a pair joined by and.
 var filters = map[scim.Operation][][]string{

@@ -18,8 +18,13 @@ type Request struct {
 	// of members, a DELETE): it goes before what gives access.
 	Revokes bool
 
-	// For the record of the call: paths that it sets or clears, and the ids of
+	// Loses is how many people, or of a group that is deleted how many members, lose
+	// something by the call, as far as is known; guards count them.
+	Loses int
+
+	// For the record of the call: the name of what has no document, paths that it sets or clears, and the ids of
 	// the members that it adds and removes.
+	Name                  string
 	Attrs, Added, Removed []string
 }
 
@@ -57,6 +62,7 @@ type Reason uint8
 const (
 	PacedOut     Reason = iota + 1 // no budget before the deadline; nothing was sent
 	NotRecorded                    // the intent could not be made durable; nothing was sent
+	Held                           // a guard against accidents holds it back; nothing was sent
 	Unsent                         // no byte reached the upstream
 	Lost                           // sent, and no complete valid answer: it may have happened
 	DoneUnlogged                   // answered by the upstream, but the outcome could not be made durable
@@ -74,6 +80,7 @@ func (e *CallError) Error() string {
 	words := [...]string{
 		PacedOut:     "the call would wait for its budget beyond the deadline",
 		NotRecorded:  "cannot record the intent",
+		Held:         "a guard holds it back",
 		Unsent:       "cannot reach the upstream",
 		Lost:         "no complete answer from the upstream",
 		DoneUnlogged: "cannot record the outcome",

@@ -61,6 +61,23 @@ const (
 	BodyUnexpected // a body where none is allowed
 	NotAnObject
 
+	// Answers of the upstream, put into words for the client.
+	Unexplained    // a 400 that no rule foresaw
+	TokenRefused   // 401
+	NotPermitted   // 403
+	UserGone       // 404 for a user
+	GroupGone      // 404 for a group
+	DuplicateUser  // 409
+	DuplicateGroup // 409
+	MemberUnknown  // a member that is no user
+	MemberIsGroup  // a member that is a group
+	Unconfirmed    // a deactivation that the upstream's answer does not show
+
+	// Guards against accidents of clients.
+	ProtectedGroup // deleted, renamed or emptied
+	HeldBack       // too much is taken away at once
+	Recreated      // made anew a while after it was deleted
+
 	EndOfKinds
 )
 

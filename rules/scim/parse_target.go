@@ -257,8 +257,7 @@ func (p *targetParser) resource(method, prefix string) (Target, bool) {
 		p.note(UnknownResourceType, rest[2].start, rest[len(rest)-1].end, "")
 		return Target{}, false
 	case len(rest) == 2 && rest[1].folds(".search"):
-		p.note(UnsupportedEndpoint, rest[1].start, rest[1].end, "")
-		return Target{}, false
+		return p.search(method, name, rest)
 	}
 	var t Target
 	for i := range forms {
@@ -277,6 +276,25 @@ func (p *targetParser) resource(method, prefix string) (Target, bool) {
 			return Target{}, false
 		}
 		t.ID = string(rest[1].text)
+	}
+	return t, true
+}
+
+// search is a list whose query stands in the body.
+func (p *targetParser) search(method, collection string, rest []segment) (Target, bool) {
+	t := Target{Search: true}
+	switch {
+	case collection == "Users":
+		t.Operation = ListUsers
+	case collection == "Groups":
+		t.Operation = ListGroups
+	default:
+		p.note(UnsupportedEndpoint, rest[1].start, rest[1].end, "")
+		return Target{}, false
+	}
+	if method != "POST" {
+		p.note(MethodNotAllowed, rest[0].start, rest[1].end, method)
+		return Target{}, false
 	}
 	return t, true
 }

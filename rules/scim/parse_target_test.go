@@ -106,7 +106,7 @@ func TestTargetsRefused(t *testing.T) {
 	f("GET", "/22222222222-2222-3333-4444-555555555555/scim/v2/Users", UnknownBase)
 	f("GET", "/scim/v2/Me", UnsupportedEndpoint)
 	f("POST", "/scim/v2/Bulk", UnsupportedEndpoint)
-	f("POST", "/scim/v2/Users/.search", UnsupportedEndpoint)
+	f("POST", "/scim/v2/.search", UnsupportedEndpoint)
 	f("PATCH", "/scim/v2/Users", MethodNotAllowed)
 	f("POST", "/scim/v2/Users/1", MethodNotAllowed)
 	f("TRACE", "/scim/v2/Users", MethodNotAllowed)

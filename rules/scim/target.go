@@ -9,6 +9,7 @@ type Target struct {
 	Operation Operation
 	ID        string // of the resource, or the URN of a schema; "" for a collection
 	Query     Query
+	Search    bool // a list that was asked for by POST to .search: the body holds the query (RFC 7644 §3.4.3)
 }
 
 // Query is the query of a read, decoded. Of an operation that isn't a list all

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func guardCommand() *cobra.Command {
+	var admin string
+	c := &cobra.Command{
+		Use:   "guard",
+		Short: "Show what the guards against accidents count, or release one for a while",
+		Long: `guard shows what the guards of a running gateway have counted within their window.
+guard release lets pass, for a while, what one of them holds.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return ask(c.OutOrStdout(), "GET", admin, "/guard", nil)
+		},
+	}
+	c.PersistentFlags().StringVar(&admin, "admin", "127.0.0.1:8081", "host:port of the gateway's admin listener")
+	var while time.Duration
+	release := &cobra.Command{
+		Use:     "release [user_deletes|group_deletes|deactivations|removals]",
+		Short:   "Let pass what a guard holds, for a while; user_deletes unless another is named",
+		Example: "  scimgate guard release --for 30m",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			kind := strings.Join(append(args, "user_deletes")[:1], "")
+			return ask(c.OutOrStdout(), "POST", admin, "/guard/release", url.Values{"kind": {kind}, "for": {while.String()}})
+		},
+	}
+	release.Flags().DurationVar(&while, "for", time.Hour, "how long, 24h at most")
+	c.AddCommand(release)
+	return c
+}
+
+func leaversCommand() *cobra.Command {
+	var admin string
+	c := &cobra.Command{
+		Use:   "leavers",
+		Short: "List the users whose deactivation AWS has not shown yet",
+		Long: `leavers lists the users whose deactivation was asked for and not confirmed by AWS:
+they may still have access, though Okta shows them as deactivated. It ends with 1 if
+there are any.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			body, err := fetch("GET", admin, "/leavers", nil)
+			if err != nil {
+				return err
+			}
+			var list []struct {
+				ID, Name, Exchange string
+				Since              time.Time
+			}
+			if err := json.Unmarshal(body, &list); err != nil {
+				return &failure{exitUsage, "", fmt.Errorf("cannot read the answer of %s: %w", admin, err)}
+			}
+			for _, l := range list {
+				fmt.Fprintf(c.OutOrStdout(), "%s  %s  %s  since %s\n", l.ID, l.Name, l.Exchange, l.Since.Format(time.RFC3339))
+			}
+			if len(list) > 0 {
+				return errFindings
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&admin, "admin", "127.0.0.1:8081", "host:port of the gateway's admin listener")
+	return c
+}
+
+// ask prints what the admin listener of a running gateway answers.
+func ask(out io.Writer, method, admin, path string, values url.Values) error {
+	body, err := fetch(method, admin, path, values)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(body)
+	return err
+}
+
+// maxAdminAnswer bounds an answer of the admin listener.
+const maxAdminAnswer = 32 << 20
+
+func fetch(method, admin, path string, values url.Values) ([]byte, error) {
+	const hint = "is the gateway running, and is this its admin.address?"
+	req, err := http.NewRequest(method, "http://"+admin+path+"?"+values.Encode(), nil)
+	if err != nil {
+		return nil, &failure{exitUsage, hint, err}
+	}
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, &failure{exitUsage, hint, err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the gateway answers %d: %s", resp.StatusCode, strings.TrimSpace(string(body)))
+	}
+	if err != nil {
+		return nil, &failure{exitUsage, hint, err}
+	}
+	return body, nil
+}

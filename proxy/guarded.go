@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// heldFor is when a client whose request is held back is told to come again.
+const heldFor = 300 * time.Second
+
+// heldBack is why a guard lets a call not pass.
+type heldBack struct{ ruling guard.Ruling }
+
+func (h *heldBack) Error() string { return h.note() }
+
+func (h *heldBack) note() string {
+	return fmt.Sprintf("%d %s within the window, %d are allowed", h.ruling.Count, words[h.ruling.Kind], h.ruling.Limit)
+}
+
+var words = map[guard.Kind]string{
+	guard.UserDeletes: "deletions of users", guard.GroupDeletes: "deletions of groups with members",
+	guard.Deactivations: "deactivations", guard.Removals: "removals of members",
+}
+
+// loss is what a call takes away.
+func (c *call) loss() (kind guard.Kind, n int, any bool) {
+	switch {
+	case c.operation == scim.DeleteUser:
+		return guard.UserDeletes, 1, true
+	case c.operation == scim.DeleteGroup:
+		return guard.GroupDeletes, 1, c.loses > 0
+	case c.operation == scim.PatchGroup:
+		return guard.Removals, c.loses, c.loses > 0
+	case c.revokes && c.operation.Is(scim.PatchUser|scim.ReplaceUser):
+		return guard.Deactivations, 1, true
+	}
+	return 0, 0, false
+}
+
+// guarded asks the guards before a call takes something away. Under observe and for
+// a plain store they only raise alarms.
+func (g *Gateway) guarded(x *Exchange, c *call) error {
+	kind, n, any := c.loss()
+	if !any {
+		return nil
+	}
+	ruling := x.tenant.guard.Take(kind, n)
+	if ruling.Verdict == guard.Hold && (x.policy.Observe || x.policy.Plain) {
+		ruling.Verdict = guard.Alarm
+	}
+	switch ruling.Verdict {
+	case guard.Hold:
+		g.metrics.guard.WithLabelValues(kind.String(), "held").Inc()
+		g.log.Error().Str("exchange", x.ID).Str("kind", kind.String()).Int("count", ruling.Count).Int("limit", ruling.Limit).
+			Msg("a guard holds back what takes too much away; scimgate guard release lets it pass")
+		return &scim.CallError{Reason: scim.Held, RetryAfter: heldFor, Err: &heldBack{ruling}}
+	case guard.Alarm:
+		g.metrics.guard.WithLabelValues(kind.String(), "alarm").Inc()
+		g.log.Error().Str("exchange", x.ID).Str("kind", kind.String()).Int("count", ruling.Count).Int("limit", ruling.Limit).
+			Msg("a client takes unusually much away")
+	}
+	return nil
+}
+
+// spared gives back what a call did not take away after all.
+func (g *Gateway) spared(x *Exchange, c *call, resp scim.Response, err error) {
+	var failure *scim.CallError
+	if errors.As(err, &failure) && failure.MayHaveHappened() || err == nil && resp.OK() {
+		return
+	}
+	if kind, n, any := c.loss(); any {
+		x.tenant.guard.Undo(kind, n)
+	}
+}

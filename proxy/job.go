@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// Bounds of the changes of groups that go on without their client.
+const (
+	longest  = 10 * time.Minute // that one may take in all
+	maxJobs  = 64               // under way at once; others end with their client's patience
+	keptFor  = 10 * time.Minute // an answer that nobody waited for
+	maxKept  = 64
+	comeBack = 10 * time.Second
+)
+
+// job is a change of a group under way. It goes on when its client was told to come
+// back, and the client's repeat joins it: a group of thousands takes minutes at the
+// rate that AWS allows, and Okta waits one.
+type job struct {
+	ended chan struct{} // closed when x and reply may be read
+	x     *Exchange
+	reply *Reply
+	at    time.Time // of the end
+}
+
+// jobs are those under way, and the answers that nobody waited for, by what was asked.
+type jobs struct {
+	mu      sync.Mutex // guards following
+	under   map[string]*job
+	waiters map[*job]int
+	kept    map[string]*job
+	all     sync.WaitGroup
+}
+
+// long tells whether an exchange may take longer than its client waits.
+func (x *Exchange) long() bool {
+	return x.Target.Operation.Is(scim.CreateGroup|scim.ReplaceGroup|scim.PatchGroup) && !x.policy.Observe && !x.policy.Plain
+}
+
+// detached is a copy of the exchange that may outlive its handler.
+func (x *Exchange) detached() *Exchange {
+	y := *x
+	y.Deadline = x.Began.Add(longest)
+	y.RawTarget, y.Token = bytes.Clone(x.RawTarget), bytes.Clone(x.Token)
+	y.Document = bytes.Clone(x.Document)
+	y.Body, y.Verdict.Document = y.Document, y.Document
+	y.Findings = slices.Clone(x.Findings)
+	return &y
+}
+
+// performLong carries out a change of a group in a goroutine of its own, or joins the
+// one that does, and waits for it as long as the client does.
+func (g *Gateway) performLong(x *Exchange) *Reply {
+	key := x.Target.Operation.String() + " " + x.Target.Resource() + " " + g.journal.Actor(x.Token) + " " + g.journal.Digest(x.Document)
+	j := g.jobs.join(key)
+	if j == nil {
+		if j = g.jobs.start(key); j == nil {
+			return g.carryOut(x)
+		}
+		y := x.detached()
+		go func() {
+			defer g.jobs.all.Done()
+			reply := g.contained(y, func() *Reply { return g.carryOut(y) })
+			y.leave()
+			if alone := g.jobs.end(key, j, y, reply); alone {
+				g.log.Info().Str("exchange", y.ID).Str("resource", y.Target.Resource()).Int("status", reply.Status).Int("calls", y.Calls).
+					Msg("a change that its client did not wait for has ended")
+			}
+		}()
+	}
+	patience := time.NewTimer(time.Until(x.Deadline))
+	defer patience.Stop()
+	select {
+	case <-j.ended:
+		g.jobs.leave(key, j)
+		x.Calls, x.waited, x.lastAWS, x.doubt, x.wrote = j.x.Calls, j.x.waited, j.x.lastAWS, j.x.doubt, j.x.wrote
+		x.Findings, x.Document = slices.Clone(j.x.Findings), j.x.Document
+		reply := *j.reply
+		return &reply
+	case <-patience.C:
+		if g.jobs.leave(key, j); x.Calls == 0 {
+			x.Calls = 1 // its answer is to be durable: something may have been written
+		}
+		return x.again(comeBack, "This change of a group is still being carried out within AWS's rate limits, and goes on.", nil)
+	}
+}
+
+// join finds a job, and makes the caller one of those who wait for it.
+func (js *jobs) join(key string) *job {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if j := js.under[key]; j != nil {
+		js.waiters[j]++
+		return j
+	}
+	j := js.kept[key]
+	delete(js.kept, key) // the next one like it is another request
+	if j != nil && time.Since(j.at) > keptFor {
+		return nil
+	}
+	return j
+}
+
+// start begins a job with its caller waiting; nil if there are too many.
+func (js *jobs) start(key string) *job {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if js.under == nil {
+		js.under, js.waiters, js.kept = map[string]*job{}, map[*job]int{}, map[string]*job{}
+	}
+	if len(js.under) >= maxJobs {
+		return nil
+	}
+	j := &job{ended: make(chan struct{})}
+	js.under[key] = j
+	js.waiters[j] = 1
+	js.all.Add(1)
+	return j
+}
+
+// end tells those who wait. If nobody does and it has worked, the answer is kept for
+// the client's repeat; a failure isn't, so that the repeat tries again.
+func (js *jobs) end(key string, j *job, x *Exchange, reply *Reply) (alone bool) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	j.x, j.reply, j.at = x, reply, time.Now()
+	delete(js.under, key)
+	if alone = js.waiters[j] == 0; alone && reply.Status < 300 {
+		if len(js.kept) >= maxKept {
+			clear(js.kept)
+		}
+		js.kept[key] = j
+	}
+	delete(js.waiters, j)
+	close(j.ended)
+	return alone
+}
+
+// leave tells that a caller waits no more.
+func (js *jobs) leave(key string, j *job) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if js.under[key] == j {
+		js.waiters[j]--
+	}
+}
+
+// wait waits for all jobs, or for the context.
+func (js *jobs) wait(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		js.all.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// deactivates tells whether the request takes a user's access away by active:
+// false. Nothing that a rule about a profile finds may hold it up.
+func (x *Exchange) deactivates() bool {
+	return x.Verdict.Deactivates && x.Target.Operation.Is(scim.ReplaceUser|scim.PatchUser)
+}
+
+// deactivateAlone carries a deactivation through that was lost with the document it
+// came in, or that AWS answered without showing it.
+func (g *Gateway) deactivateAlone(x *Exchange, resp scim.Response, err error) (scim.Response, error) {
+	if !x.deactivates() || x.policy.Observe || x.policy.Plain {
+		return resp, err
+	}
+	unseen := err == nil && resp.OK() && gjson.GetBytes(resp.Body, "active").Type != gjson.False
+	if unseen || x.heldUp(resp, err) {
+		return x.tenant.memory.Deactivate(x.Target.ID)(g.do(x))
+	}
+	return resp, err
+}
+
+// heldUp tells whether a deactivation was lost with the document that it came in:
+// AWS has refused that, or the read that should have completed it has failed. The
+// deactivation is then sent alone.
+func (x *Exchange) heldUp(resp scim.Response, err error) bool {
+	if x.wrote > 0 || x.doubt {
+		return false
+	}
+	return err == nil && (resp.Status == 400 || resp.Status == 409) || x.Verdict.NeedsCurrent && (err != nil || !resp.OK() && resp.Status != 404)
+}
+
+// watchLeavers believes a deactivation only when AWS's own answer shows it. One that
+// isn't shown goes on a durable list until AWS shows it or the user is activated
+// again: the client shows the person as deactivated even when the call has failed.
+func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
+	op := x.Target.Operation
+	leaves := x.deactivates() || op == scim.DeleteUser
+	active := gjson.GetBytes(resp.Body, "active").Type
+	switch {
+	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || active == gjson.False)):
+		g.metrics.deactivations.WithLabelValues("ok").Inc()
+		g.noLeaver(x.Target.ID, "shown")
+	case leaves:
+		g.metrics.deactivations.WithLabelValues("failed").Inc()
+		g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
+			Msg("a deactivation is not confirmed: the user may still have access")
+		name, _ := identityOf(x)
+		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Name: name, Exchange: x.ID, Since: time.Now().UTC()}); err != nil {
+			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
+		}
+	case g.leavers.Len() == 0 || err != nil:
+	case op.Is(scim.ReplaceUser|scim.PatchUser) && resp.OK() && x.Verdict.Activates:
+		g.noLeaver(x.Target.ID, "activated")
+	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && active == gjson.False):
+		g.noLeaver(x.Target.ID, "shown")
+	}
+}
+
+// noLeaver takes a user off the list of open deactivations.
+func (g *Gateway) noLeaver(id, why string) {
+	if g.leavers.Len() == 0 {
+		return
+	}
+	was, err := g.leavers.Done(id, why)
+	if err != nil {
+		g.log.Error().Err(err).Msg("cannot keep the list of open deactivations")
+	}
+	if was {
+		g.log.Info().Str("resource", "Users/"+id).Str("why", why).Msg("an open deactivation is closed")
+	}
+}
