@@ -25,7 +25,28 @@ func (s *Set) Query(t scim.Target) []Finding {
 	for i, form := range forms {
 		known[i] = strings.Join(form, " and ")
 	}
-	return s.Faults([]scim.Fault{{Kind: scim.FilterUnsupported, End: len(t.Query.Filter), Name: strings.Join(known, ", ") + " with eq"}})
+	note := strings.Join(known, ", ") + " with eq"
+	if attribute := nearest(filter, forms); attribute != "" {
+		note += "; the nearest is " + attribute + ` eq "…"`
+	}
+	return s.Faults([]scim.Fault{{Kind: scim.FilterUnsupported, End: len(t.Query.Filter), Name: note}})
+}
+
+// nearest is the attribute of a filter by which the upstream can look up: one that
+// the filter compares, else userName in place of an e-mail, which often is one.
+func nearest(f *scim.Filter, forms [][]string) string {
+	if f == nil {
+		return ""
+	}
+	for _, form := range forms {
+		if len(form) == 1 && (strings.EqualFold(scim.ShortName(f.Attribute), form[0]) || f.Op == "eq" && form[0] == "userName" && strings.HasPrefix(strings.ToLower(f.Attribute), "emails")) {
+			return form[0]
+		}
+	}
+	if found := nearest(f.Left, forms); found != "" {
+		return found
+	}
+	return nearest(f.Right, forms)
 }
 
 // fits tells whether a filter is of a form, in either order.
@@ -38,5 +59,5 @@ func fits(f *scim.Filter, form []string) bool {
 
 func equals(f *scim.Filter, attribute string) bool {
 	name, _, ok := f.Eq()
-	return ok && strings.EqualFold(name, attribute)
+	return ok && strings.EqualFold(scim.ShortName(name), attribute)
 }

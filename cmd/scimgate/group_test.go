@@ -273,3 +273,31 @@ func TestPlainStore(t *testing.T) {
 		t.Errorf("got %v, want every exchange recorded", kinds)
 	}
 }
+
+// AWS shows memberships late; what the gateway wrote itself is shown at once.
+func TestMembershipReadsShowOwnWrites(t *testing.T) {
+	c := play(t, stage{aws: standin.Options{Switches: standin.Positions{"membership-delay": "5"}}})
+	ids := c.people(3)
+	group := c.through(201, "POST", "/Groups", `{"displayName":"Engineers","members":`+membersOf(ids[:1])+`}`).text("id")
+	change := func(op, id string) {
+		c.through(204, "PATCH", "/Groups/"+group, `{`+patchOp+`,"Operations":[{"op":"`+op+`","path":"members","value":[{"value":"`+id+`"}]}]}`)
+	}
+	lists := func(path, target, want string) {
+		t.Helper()
+		if got := gjson.Get(c.through(200, "GET", target, "").body, path).String(); got != want {
+			t.Errorf("got %s for %s, want %s", got, target, want)
+		}
+	}
+	pair := func(id string) string {
+		return "/Groups?filter=id+eq+%22" + group + "%22+and+members.value+eq+%22" + id + "%22"
+	}
+	change("add", ids[1])
+	lists("Resources.0.id", pair(ids[1]), group)
+	lists("totalResults", "/Users?filter=groups.value+eq+%22"+group+"%22", "2")
+	lists("Resources.0.id", "/Groups?filter=MEMBERS.VALUE+eq+%22"+ids[1]+"%22", group)
+	change("remove", ids[1])
+	lists("Resources.#", pair(ids[1]), "0")
+	lists("totalResults", "/Users?filter=groups.value+eq+%22"+group+"%22", "1")
+	lists("Resources.#", "/Groups?filter=members.value+eq+%22"+ids[1]+"%22&cursor", "0")
+	lists("members.#", "/Groups/"+group, "1")
+}

@@ -164,6 +164,17 @@ func TestForeignTextIsCut(t *testing.T) {
 	}
 }
 
+func TestTimeIsTheSameAfterARestart(t *testing.T) {
+	l, path := fresh(t)
+	x := leaver("ada", 1)
+	x.Since = time.Now().In(time.FixedZone("CEST", 7200))
+	must(t, l.Add(x))
+	before, after := l.All()[0], afterCrash(t, path).All()[0]
+	if before != after || !before.Since.Equal(x.Since) {
+		t.Errorf("got %v and %v after a restart, want %v", before.Since, after.Since, x.Since)
+	}
+}
+
 func TestFullListSaysSo(t *testing.T) {
 	l, err := Open("")
 	must(t, err)

@@ -230,7 +230,7 @@ func patched(doc []byte, attribute string) (text string) {
 			if value := op.Get("value").Get(attribute); value.Exists() {
 				text = value.Str
 			}
-		case strings.EqualFold(short(path), attribute):
+		case strings.EqualFold(scim.ShortName(path), attribute):
 			text = op.Get("value").Str
 		}
 		return true

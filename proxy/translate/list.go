@@ -78,6 +78,21 @@ func (m *Memory) fill(do Do, list scim.Response) (scim.Response, error) {
 }
 
 func (m *Memory) list(target scim.Target, caller string) Plan {
+	filter := canonical(target.Query.Filter)
+	if filter != nil {
+		target.Query.Filter = filter.String()
+	}
+	pages := m.pages(target, caller)
+	return func(do Do) (scim.Response, error) {
+		resp, err := pages(do)
+		if err == nil && resp.OK() && filter != nil {
+			return m.mergeList(do, target.Operation, filter, resp)
+		}
+		return resp, err
+	}
+}
+
+func (m *Memory) pages(target scim.Target, caller string) Plan {
 	return func(do Do) (scim.Response, error) {
 		if target.Query.HasCursor {
 			return m.send(do, scim.Request{Target: onlyQuery(target)})
@@ -105,6 +120,41 @@ func (m *Memory) list(target scim.Target, caller string) Plan {
 func onlyQuery(t scim.Target) scim.Target {
 	t.Query.StartIndex, t.Query.Attributes, t.Query.ExcludedAttributes = 0, nil, nil
 	return t
+}
+
+// spelled are the attributes by which AWS looks up, as it writes them.
+var spelled = [...]string{"userName", "externalId", "displayName", "id", "groups.value", "members.value", "members", "manager"}
+
+// canonical is a filter with the names of attributes as AWS writes them; nil if
+// there is none. A membership test has the bare name: members (SCIM developer guide,
+// ListGroups).
+func canonical(text string) *scim.Filter {
+	if text == "" {
+		return nil
+	}
+	f, err := scim.ParseFilter(text)
+	if err != nil {
+		return nil
+	}
+	var spell func(f *scim.Filter, paired bool)
+	spell = func(f *scim.Filter, paired bool) {
+		if f == nil {
+			return
+		}
+		name := scim.ShortName(f.Attribute)
+		for _, known := range spelled {
+			if strings.EqualFold(name, known) {
+				f.Attribute = known
+			}
+		}
+		if paired && f.Attribute == "members.value" {
+			f.Attribute = "members"
+		}
+		spell(f.Left, f.Op == "and")
+		spell(f.Right, f.Op == "and")
+	}
+	spell(f, false)
+	return f
 }
 
 func lookup(filter string) bool {

@@ -155,7 +155,7 @@ func boolean(value gjson.Result) string {
 // wants tells whether an attribute is shown, or something of it.
 func (v View) wants(name string) bool {
 	for _, asked := range v.Excluded {
-		if strings.EqualFold(short(asked), name) {
+		if strings.EqualFold(scim.ShortName(asked), name) {
 			return false
 		}
 	}
@@ -237,7 +237,7 @@ func named(list []string, name string) bool {
 // subOf tells whether a name that was asked for is that attribute ("" then) or a
 // part of it.
 func subOf(asked, name string) (sub string, ok bool) {
-	asked = short(asked)
+	asked = scim.ShortName(asked)
 	if len(asked) < len(name) || !strings.EqualFold(asked[:len(name)], name) {
 		return "", false
 	}
@@ -245,16 +245,6 @@ func subOf(asked, name string) (sub string, ok bool) {
 		return "", true
 	}
 	return asked[1:], asked[0] == '.' || asked[0] == ':'
-}
-
-// short is a name without the URN of a core schema.
-func short(asked string) string {
-	for _, urn := range [...]string{scim.UserSchema, scim.GroupSchema} {
-		if len(asked) > len(urn) && asked[len(urn)] == ':' && strings.EqualFold(asked[:len(urn)], urn) {
-			return asked[len(urn)+1:]
-		}
-	}
-	return asked
 }
 
 // Shows tells whether a body is a JSON object with an id.

@@ -188,5 +188,5 @@ var suspects = []rules.Suspect{
 // ListUsers, ListGroups). Two names in a row mean a pair joined by and.
 var filters = map[scim.Operation][][]string{
 	scim.ListUsers:  {{"userName"}, {"externalId"}, {"groups.value"}, {"id"}, {"id", "manager"}},
-	scim.ListGroups: {{"displayName"}, {"externalId"}, {"members.value"}, {"id"}, {"id", "members"}},
+	scim.ListGroups: {{"displayName"}, {"externalId"}, {"members.value"}, {"id"}, {"id", "members"}, {"id", "members.value"}},
 }

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"strconv"
+	"strings"
 )
 
 // Schema URNs of RFC 7643 and 7644.
@@ -13,6 +14,17 @@ const (
 	PatchSchema      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 	ErrorSchema      = "urn:ietf:params:scim:api:messages:2.0:Error"
 )
+
+// ShortName is an attribute's name without the URN of a core schema, which says
+// nothing.
+func ShortName(name string) string {
+	for _, urn := range [...]string{UserSchema, GroupSchema} {
+		if len(name) > len(urn)+1 && name[len(urn)] == ':' && strings.EqualFold(name[:len(urn)], urn) {
+			return name[len(urn)+1:]
+		}
+	}
+	return name
+}
 
 // AppendString writes s as a JSON string. Characters that a terminal, a log
 // reader or an HTML page could act on (controls, U+007F to U+009F, U+2028,
