@@ -39,6 +39,8 @@ var docs = map[string][2]string{
 	"delete_users":                   {"a DELETE of a user: delete, or deactivate instead", "delete"},
 	"list_members":                   {"members of groups in lists, which AWS leaves empty: leave_out, or fill by a walk for each group", "leave_out"},
 	"schemas_every":                  {"how often AWS's own list of attributes is compared with the table of the rules", "24h"},
+	"tokens.file":                    {"hashes of gateway tokens, where the gateway holds AWS's token itself; scimgate token makes them", ""},
+	"tokens.upstream":                {"AWS's token, file:PATH or env:NAME; read again when the file changes", ""},
 	"guard.window":                   {"in which losses are counted", "1h"},
 	"guard.user_deletes.mode":        {"mass deletions of users: hold, alarm or off", "hold"},
 	"guard.user_deletes.floor":       {"so many within the window are always allowed", "20"},

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -131,6 +132,9 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	x.found(scim.HeadFaults(x.Target, h.authorizations, h.authorization, h.contentType, h.userAgents > 0 && len(h.userAgent) > 0))
 	x.Token = scim.Token(h.authorization)
 	x.Body = ctx.Request.Body()
+	if r := g.authenticate(x); r != nil {
+		return closing(r)
+	}
 	switch {
 	case x.rejected() && !routed, x.Token == nil:
 		return closing(x.refuseFindings())
@@ -144,6 +148,24 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 		return closing(x.refuseFindings())
 	}
 	return nil
+}
+
+// authenticate puts AWS's token in the place of a gateway token, where the gateway
+// holds AWS's. Failures are limited, so that a guesser can't fill the log.
+func (g *Gateway) authenticate(x *Exchange) *Reply {
+	if g.tokens == nil || x.Token == nil {
+		return nil
+	}
+	name, ok := g.tokens.Match(x.Token)
+	if ok {
+		x.actor, x.Token = name, g.tokens.Upstream()
+		return nil
+	}
+	x.Token = nil
+	if !g.guesses.Allow() {
+		return x.again(soon, "Too many requests with a wrong token.", nil)
+	}
+	return x.refuse(401, "", strings.TrimRight(x.said(scim.TokenUnknown, ""), " "), nil)
 }
 
 func wantsBody(t scim.Target) bool { return t.Operation.HasBody() || t.Search }

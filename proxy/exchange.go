@@ -33,7 +33,9 @@ type Exchange struct {
 	Document []byte // as forwarded: Body, or Body with edits applied
 	Calls    int    // asked of AWS so far
 
-	scheme  string // by which the client reached the gateway: http or https
+	actor   string      // name of the client's gateway token, "" if its token is AWS's own
+	only    func() bool // asked when the lane is entered whether there is still something to do; or nil
+	scheme  string      // by which the client reached the gateway: http or https
 	tenant  *Tenant
 	policy  *Policy       // what the exchange began with, whatever is reloaded meanwhile
 	lane    *pace.Turn    // of the resource that is written, or nil

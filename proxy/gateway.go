@@ -14,11 +14,13 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/rules"
@@ -72,6 +74,8 @@ type Gateway struct {
 	metrics  *metrics
 	log      zerolog.Logger
 
+	tokens    *tokens.Keeper // nil if clients bring AWS's own
+	guesses   *rate.Limiter
 	leavers   *leavers.List
 	mysteries mysteries
 	jobs      jobs
@@ -103,6 +107,10 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if g.tenant.budgets, err = pace.NewBudgets(s.Pace); err != nil {
 		return nil, fmt.Errorf("pace: %w", err)
 	}
+	if g.tokens, err = tokens.Open(s.Tokens); err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	g.guesses = rate.NewLimiter(10, 50)
 	g.tenant.lanes = pace.NewLanes(pace.Bounds{})
 	g.tenant.memory = translate.NewMemory(p.Limits)
 	if g.journal, err = audit.Open(s.Audit); err != nil {

@@ -46,6 +46,9 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 		x.lane = turn
 		x.waited += time.Since(began)
 	}
+	if x.only != nil && !x.only() {
+		return &Reply{}
+	}
 	resp, err := g.plan(x)(g.do(x))
 	if err == nil && !x.policy.Observe && !x.policy.Plain {
 		resp, err = g.filled(x, resp)
@@ -178,7 +181,7 @@ func (g *Gateway) creation(x *Exchange) translate.Creation {
 // list is the plan of a list. How many users there are is told to the guards, for
 // their shares.
 func (g *Gateway) list(x *Exchange) translate.Plan {
-	plan := x.tenant.memory.List(x.Target, g.journal.Actor(x.Token), x.policy.ListMembers && wantsMembers(x.Target.Query))
+	plan := x.tenant.memory.List(x.Target, g.actor(x), x.policy.ListMembers && wantsMembers(x.Target.Query))
 	if x.Target.Operation != scim.ListUsers || x.Target.Query.Filter != "" {
 		return plan
 	}

@@ -28,13 +28,20 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 // recordFor is what every record of an exchange has.
 func (g *Gateway) recordFor(x *Exchange) *audit.Record {
 	rec := &audit.Record{Exchange: x.ID, Tenant: x.tenant.name, Client: x.Client}
-	if len(x.Token) > 0 {
-		rec.Actor = g.journal.Actor(x.Token)
-	}
+	rec.Actor = g.actor(x)
 	if len(x.Findings) > 0 {
 		rec.Findings = ids(x.Findings)
 	}
 	return rec
+}
+
+// actor is who asks: the name of a gateway token, or a keyed digest of the client's
+// own; "" without a token.
+func (g *Gateway) actor(x *Exchange) string {
+	if x.actor != "" || len(x.Token) == 0 {
+		return x.actor
+	}
+	return g.journal.Actor(x.Token)
 }
 
 // identity are the values that tell who or what a document is about.

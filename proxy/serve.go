@@ -56,6 +56,14 @@ func (g *Gateway) Serve(ctx context.Context) error {
 			}
 		}()
 	}
+	driving, stopDriving := context.WithCancel(ctx)
+	drove := make(chan struct{})
+	go func() {
+		defer close(drove)
+		if g.tokens != nil {
+			g.drive(driving)
+		}
+	}()
 	scim, admin := g.Addresses()
 	g.log.Info().Str("listen", scim).Str("admin", admin).Str("upstream", g.settings.Upstream.URL).Msg("serving")
 	var err error
@@ -63,10 +71,13 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	return errors.Join(err, g.drain())
+	stopDriving()
+	return errors.Join(err, g.drain(drove))
 }
 
-func (g *Gateway) drain() error {
+// drain ends what is under way; drove is closed when no deactivation is driven on
+// any more.
+func (g *Gateway) drain(drove <-chan struct{}) error {
 	g.draining.Store(true)
 	g.log.Info().Msg("draining")
 	time.Sleep(g.settings.Listen.DrainDelay) // load balancers learn that readiness is red
@@ -81,6 +92,7 @@ func (g *Gateway) drain() error {
 	g.tenant.lanes.Close()
 	g.tenant.upstream.Close()
 	g.jobs.wait(context.Background()) // no call of theirs can last now
+	<-drove
 	err = errors.Join(err, g.leavers.Close())
 	if closing := g.journal.Close(); closing != nil {
 		err = errors.Join(err, fmt.Errorf("cannot close the audit log: %w", closing))

@@ -9,6 +9,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/upstream"
 )
 
@@ -21,6 +22,7 @@ type Settings struct {
 	Audit    audit.Settings    `yaml:"audit"`
 	Pace     pace.Settings     `yaml:"pace"`
 	Client   Client            `yaml:"client"`
+	Tokens   tokens.Settings   `yaml:"tokens"`
 	Guard    guard.Settings    `yaml:"guard"`
 	Schemas  time.Duration     `yaml:"schemas_every"` // how often AWS's own list of attributes is compared with the table of the rules, 24 h
 	Log      Log               `yaml:"log"`
@@ -112,6 +114,9 @@ func (s Settings) Check() error {
 		} else if !onLoopback(s.Admin.Address) {
 			fault("admin.address %q is not on the loopback: metrics tell about people's accounts", s.Admin.Address)
 		}
+	}
+	if err := s.Tokens.Check(); err != nil {
+		fault("tokens: %w", err)
 	}
 	if err := s.Guard.Check(); err != nil {
 		fault("guard: %w", err)

@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/bench/standin"
 	"github.com/scimgate/scimgate/proxy"
 	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/tokens"
 )
 
 // adminAsks is a request to the admin listener.
@@ -324,5 +328,51 @@ func TestDeactivationIsBelievedOnlyIfShown(t *testing.T) {
 	r := c.through(429, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","value":{"active":false}}]}`)
 	if !strings.Contains(r.detail(), "SG910") {
 		t.Errorf("got %q, want it told that the user may still have access", r.detail())
+	}
+}
+
+// A gateway that holds AWS's token knows who may use it, and carries on by itself
+// the deactivations that have failed, until the user is activated again.
+func TestGatewayHoldsTheToken(t *testing.T) {
+	dir := t.TempDir()
+	token, line := tokens.Make("okta")
+	file, held := filepath.Join(dir, "tokens"), filepath.Join(dir, "aws")
+	for path, text := range map[string]string{file: line, held: standin.DefaultToken} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := play(t, stage{settings: func(s *proxy.Settings) {
+		s.Tokens = tokens.Settings{File: file, Upstream: "file:" + held}
+	}})
+	if r := c.through(401, "GET", "/Users?count=2", ""); !strings.Contains(r.detail(), "SG137") || len(c.aws.Journal()) > 0 {
+		t.Errorf("got %q with %d calls, want AWS's own token refused here", r.detail(), len(c.aws.Journal()))
+	}
+	c.token = token
+	c.through(200, "GET", "/Users?count=2", "")
+	ids := c.people(2)
+	patch := func(want int, id, active string) {
+		c.through(want, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","value":{"active":`+active+`}}]}`)
+	}
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Times: 2})
+	patch(429, ids[0], "false")
+	patch(429, ids[1], "false")
+	patch(200, ids[1], "true")
+	deadline := time.Now().Add(20 * time.Second)
+	for u, _ := c.aws.User(ids[0]); u.Active && time.Now().Before(deadline); u, _ = c.aws.User(ids[0]) {
+		time.Sleep(20 * time.Millisecond) // nothing tells when the gateway has acted
+	}
+	if u, _ := c.aws.User(ids[0]); u.Active {
+		t.Error("the deactivation is not carried on")
+	}
+	if u, _ := c.aws.User(ids[1]); !u.Active {
+		t.Error("a user who was activated again is deactivated by an older request")
+	}
+	actors := map[string]bool{}
+	for _, r := range c.records() {
+		actors[fmt.Sprint(r["actor"])] = true
+	}
+	if !actors["okta"] || !actors["scimgate"] {
+		t.Errorf("got actors %v, want both named", actors)
 	}
 }

@@ -31,6 +31,7 @@ type scene struct {
 	admin   string
 	audit   string // file
 	log     *bytes.Buffer
+	token   string // that the client sends
 	stop    func() error
 }
 
@@ -49,7 +50,7 @@ func play(t *testing.T, s stage) *scene {
 	if s.aws.Rates == (standin.Rates{}) {
 		s.aws.Rates = standin.Unlimited()
 	}
-	c := &scene{t: t, aws: standin.New(s.aws), log: new(bytes.Buffer), audit: filepath.Join(t.TempDir(), "audit.jsonl")}
+	c := &scene{t: t, aws: standin.New(s.aws), token: standin.DefaultToken, log: new(bytes.Buffer), audit: filepath.Join(t.TempDir(), "audit.jsonl")}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func (c *scene) send(base, method, target, body string) reply {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+standin.DefaultToken)
+	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("User-Agent", "Okta SCIM Client 1.0.0")
 	req.Header.Set("Accept", "application/scim+json")
 	if body != "" {

@@ -150,15 +150,15 @@ func (m *Memory) isFresh(req scim.Request) bool {
 	return false
 }
 
-// deactivation is the one PATCH that nothing may hold up.
-const deactivation = `{"schemas":["` + scim.PatchSchema + `"],"Operations":[{"op":"replace","path":"active","value":false}]}`
+// Deactivation is the one PATCH that nothing may hold up.
+const Deactivation = `{"schemas":["` + scim.PatchSchema + `"],"Operations":[{"op":"replace","path":"active","value":false}]}`
 
 // Deactivate takes a user's access away and nothing else. It has worked only if
 // AWS's own answer shows it.
 func (m *Memory) Deactivate(id string) Plan {
 	return func(do Do) (scim.Response, error) {
 		resp, err := m.send(do, scim.Request{
-			Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: []byte(deactivation), Revokes: true, Loses: 1, Attrs: []string{"active"},
+			Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: []byte(Deactivation), Revokes: true, Loses: 1, Attrs: []string{"active"},
 		})
 		if err == nil && resp.Status == 200 && gjson.GetBytes(resp.Body, "active").Type != gjson.False {
 			return resp, &Incomplete{Kind: scim.Unconfirmed, Detail: "AWS took the deactivation, but its answer still shows the user as active.", Response: scim.Response{Status: 503}}

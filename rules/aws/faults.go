@@ -72,6 +72,7 @@ var heads = answered(401, "",
 	fault("SG133", scim.BearerMissing, true, "the token has no Bearer in front of it", "In Okta: choose HTTP Header with the token alone, or type Bearer and a blank before it.", "401", "grokability/snipe-it#13901"),
 	fault("SG134", scim.AuthorizationAbsent, false, "the request has no token", "In Okta: paste the access token from IAM Identity Center (Settings, Automatic provisioning) into the app's API token.", "401", "SCIM developer guide, making API requests"),
 	fault("SG135", scim.AuthorizationForm, false, "the Authorization header holds no bearer token", "In Okta: paste the access token from IAM Identity Center (Settings, Automatic provisioning) into the app's API token, and nothing else.", "401", "RFC 6750 §2.1"),
+	fault("SG137", scim.TokenUnknown, false, "the token is none of the gateway's", "In Okta: paste the token that the gateway's operator made with scimgate token, not AWS's own.", "401", "RFC 6750 §3.1"),
 	answered(400, "invalidSyntax", fault("SG136", scim.AuthorizationTwice, false, "the request has two Authorization headers", badClient, ourSafety, "RFC 9110 §5.3"))[0],
 )
 

@@ -49,6 +49,7 @@ const (
 	AuthorizationAbsent
 	AuthorizationForm // another scheme, or a token with characters that no token has
 	AuthorizationTwice
+	TokenUnknown // none of the gateway's own
 
 	// JSON.
 	NotJSON

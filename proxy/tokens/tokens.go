@@ -1,0 +1,229 @@
+// Package tokens knows who may talk to the gateway where it holds AWS's token
+// itself: gateway tokens, kept as hashes in a file, several at once so that one can
+// be replaced by another; and AWS's token, read from a file or an environment
+// variable. Both files are read again when they change.
+//
+// No token is ever in an error, and none is stored.
+package tokens
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Settings say where the tokens are. Both empty: the client's own token is AWS's.
+type Settings struct {
+	// File holds the hashes of gateway tokens, "NAME SHA256" a line; # begins a
+	// comment.
+	File string `yaml:"file"`
+	// Upstream is where AWS's token is: file:PATH or env:NAME.
+	Upstream string `yaml:"upstream"`
+}
+
+// Check reports all that is wrong with the settings, but opens no file.
+func (s Settings) Check() error {
+	var faults []error
+	if (s.File == "") != (s.Upstream == "") {
+		faults = append(faults, errors.New("file and upstream go together: a gateway that holds AWS's token must know who may use it"))
+	}
+	if _, _, err := s.source(); s.Upstream != "" && err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+func (s Settings) source() (kind, name string, err error) {
+	kind, name, _ = strings.Cut(s.Upstream, ":")
+	if kind != "file" && kind != "env" || name == "" {
+		return "", "", errors.New("upstream is not file:PATH or env:NAME; a token itself doesn't belong into a configuration")
+	}
+	return kind, name, nil
+}
+
+// Bounds of the files.
+const (
+	maxTokens = 64
+	maxFile   = 64 << 10
+	maxToken  = 4 << 10
+	freshFor  = time.Second // after which a file is looked at again
+)
+
+// Keeper knows the tokens. Safe for concurrent use.
+type Keeper struct {
+	gateway, upstream source
+
+	mu    sync.Mutex // guards following
+	known []known
+	held  []byte
+}
+
+type known struct {
+	name string
+	hash [sha256.Size]byte
+}
+
+// source is a file that is read again when it has changed.
+type source struct {
+	path    string // "" for an environment variable
+	looked  time.Time
+	changed time.Time
+	size    int64
+}
+
+// Open reads the tokens. It returns nil without error if none are set.
+func Open(s Settings) (*Keeper, error) {
+	if s.File == "" {
+		return nil, nil
+	}
+	k := &Keeper{gateway: source{path: s.File}}
+	kind, name, err := s.source()
+	if err != nil {
+		return nil, err
+	}
+	if kind == "env" {
+		k.held = []byte(strings.TrimSpace(os.Getenv(name)))
+		if len(k.held) == 0 {
+			return nil, fmt.Errorf("the environment variable %s holds no token", name)
+		}
+	} else {
+		k.upstream.path = name
+	}
+	if err := k.Err(); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Match tells whose token it is; ok is false for one that is nobody's. It takes the
+// same time for every token.
+func (k *Keeper) Match(token []byte) (name string, ok bool) {
+	hash := sha256.Sum256(token)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_ = k.refreshLocked(time.Now()) // what was known stays in force
+	for i := range k.known {
+		if subtle.ConstantTimeCompare(hash[:], k.known[i].hash[:]) == 1 {
+			name, ok = k.known[i].name, true
+		}
+	}
+	return name, ok
+}
+
+// Upstream is AWS's token. It is not to be changed.
+func (k *Keeper) Upstream() []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_ = k.refreshLocked(time.Now())
+	return k.held
+}
+
+// Err is what is wrong with the files now; what was read before stays in force.
+func (k *Keeper) Err() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gateway.looked, k.upstream.looked = time.Time{}, time.Time{}
+	return k.refreshLocked(time.Now())
+}
+
+func (k *Keeper) refreshLocked(now time.Time) error {
+	text, err := k.gateway.read(now)
+	if err == nil && text != nil {
+		var list []known
+		if list, err = parse(text); err == nil {
+			k.known = list
+		}
+	}
+	if err != nil {
+		k.gateway.changed = time.Time{} // look again
+		return fmt.Errorf("cannot read gateway tokens: %w", err)
+	}
+	if k.upstream.path == "" {
+		return nil
+	}
+	if text, err = k.upstream.read(now); err == nil && text != nil {
+		if text = bytes.TrimSpace(text); len(text) == 0 || len(text) > maxToken || bytes.ContainsAny(text, " \t\r\n") {
+			err = errors.New("the file does not hold one token and nothing else")
+		} else {
+			k.held = bytes.Clone(text)
+		}
+	}
+	if err != nil {
+		k.upstream.changed = time.Time{}
+		return fmt.Errorf("cannot read the upstream's token: %w", err)
+	}
+	return nil
+}
+
+// read returns the file's text if it has changed, else nil.
+func (s *source) read(now time.Time) ([]byte, error) {
+	if !s.looked.IsZero() && now.Sub(s.looked) < freshFor && !s.changed.IsZero() {
+		return nil, nil
+	}
+	s.looked = now
+	status, err := os.Stat(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if status.ModTime().Equal(s.changed) && status.Size() == s.size {
+		return nil, nil
+	}
+	if status.Size() > maxFile {
+		return nil, fmt.Errorf("%s has more than %d bytes", s.path, maxFile)
+	}
+	text, err := os.ReadFile(s.path)
+	if err != nil {
+		return nil, err
+	}
+	s.changed, s.size = status.ModTime(), status.Size()
+	return text, nil
+}
+
+func parse(text []byte) (list []known, err error) {
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		one := known{name: fields[0]}
+		hash, bad := []byte(nil), error(nil)
+		if len(fields) == 2 {
+			hash, bad = hex.DecodeString(fields[1])
+		}
+		if bad != nil || len(hash) != sha256.Size || len(one.name) > 64 {
+			return nil, fmt.Errorf("line %d is not a name and a SHA-256 in hex; scimgate token makes one", n)
+		}
+		copy(one.hash[:], hash)
+		list = append(list, one)
+	}
+	switch {
+	case len(list) == 0:
+		return nil, errors.New("the file has no token; scimgate token makes one")
+	case len(list) > maxTokens:
+		return nil, fmt.Errorf("the file has more than %d tokens", maxTokens)
+	}
+	return list, lines.Err()
+}
+
+// Make makes a new gateway token and the line for the file.
+func Make(name string) (token, line string) {
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		panic("BUG: no randomness: " + err.Error())
+	}
+	token = "sg_" + base64.RawURLEncoding.EncodeToString(random)
+	hash := sha256.Sum256([]byte(token))
+	return token, name + " " + hex.EncodeToString(hash[:])
+}
