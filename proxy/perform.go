@@ -163,7 +163,7 @@ func (g *Gateway) write(x *Exchange) translate.Plan {
 		if x.Verdict.Nothing { // as AWS would have answered if there had been nothing to do
 			return memory.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
 		}
-		return memory.PatchUser(id, x.Document)
+		return memory.PatchUser(id, x.Document, func(path string) { x.found([]scim.Fault{{Kind: scim.SecondValue, Name: path}}) })
 	}
 	if x.Target.Operation == scim.CreateUser {
 		if memory.Deleted(gjson.GetBytes(x.Document, "userName").Str) {

@@ -470,7 +470,7 @@ func TestPatchUserForms(t *testing.T) {
 			sent, revokes = string(req.Body), req.Revokes
 			return ok(200, `{"active":false}`), nil
 		}
-		if _, err := NewMemory(limits).PatchUser("u", []byte(`{"Operations":[`+operations+`]}`))(do); err != nil {
+		if _, err := NewMemory(limits).PatchUser("u", []byte(`{"Operations":[`+operations+`]}`), nil)(do); err != nil {
 			t.Errorf("%s: %v", operations, err)
 		}
 		got := gjson.Get(sent, "Operations").Raw

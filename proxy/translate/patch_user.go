@@ -17,24 +17,51 @@ type setting struct{ op, path, raw string }
 // for one attribute only (observed: goauthentik/authentik#12321); others become one
 // operation with a path for each attribute, in one request. One of which nothing is
 // left is answered by what AWS has.
-func (m *Memory) PatchUser(id string, doc []byte) Plan {
+//
+// Whether AWS takes a path into a list, as Entra ID sends it, is not documented. If
+// it refuses one, the list is read and replaced as a whole; dropped is told the paths
+// of what would be a second value.
+func (m *Memory) PatchUser(id string, doc []byte, dropped func(path string)) Plan {
 	return func(do Do) (scim.Response, error) {
+		read := scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}}
 		settings, asItIs := settingsOf(doc)
 		if len(settings) == 0 {
-			return m.send(do, scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
+			return m.send(do, read)
 		}
-		req := scim.Request{Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: doc}
-		operations := make([]string, len(settings))
-		for i, s := range settings {
-			operations[i] = operation(s.op, s.path, s.raw)
-			req.Attrs = append(req.Attrs, s.path)
-			req.Revokes = req.Revokes || strings.EqualFold(s.path, "active") && s.raw == "false"
+		req := patchRequest(id, settings)
+		if asItIs {
+			req.Body = doc
 		}
-		if !asItIs {
-			req.Body = patchBody(operations...)
+		resp, err := m.send(do, req)
+		if err != nil || resp.Status != 400 || !slices.ContainsFunc(settings, func(s setting) bool { _, _, ok := intoList(s.path); return ok }) {
+			return resp, err
 		}
-		return m.send(do, req)
+		user, err := m.send(do, read)
+		if err != nil || !user.OK() {
+			return user, err
+		}
+		rest, second := wholeLists(settings, user.Body)
+		for _, path := range second {
+			dropped(path)
+		}
+		if len(rest) == 0 {
+			return user, nil
+		}
+		return m.send(do, patchRequest(id, rest))
 	}
+}
+
+// patchRequest is a PATCH of one operation with a path for each setting.
+func patchRequest(id string, settings []setting) scim.Request {
+	req := scim.Request{Target: scim.Target{Operation: scim.PatchUser, ID: id}}
+	operations := make([]string, len(settings))
+	for i, s := range settings {
+		operations[i] = operation(s.op, s.path, s.raw)
+		req.Attrs = append(req.Attrs, s.path)
+		req.Revokes = req.Revokes || strings.EqualFold(s.path, "active") && s.raw == "false"
+	}
+	req.Body = patchBody(operations...)
+	return req
 }
 
 // settingsOf takes a PATCH apart, and tells whether AWS takes it as it is.
@@ -110,15 +137,19 @@ func isSchema(urn string) bool {
 	return err == nil && path.Attribute == ""
 }
 
-// lastOfEach keeps the last of several settings of userName or active, which AWS
-// takes once in a request (SCIM developer guide, PatchUser).
+// lastOfEach leaves out what a later operation on the same attribute undoes. AWS
+// takes userName and active once in a request at most (SCIM developer guide,
+// PatchUser). What is added to a list is not undone by what is added later.
 func lastOfEach(settings []setting) (kept []setting) {
 	for i, s := range settings {
-		once := strings.EqualFold(s.path, "userName") || strings.EqualFold(s.path, "active")
-		again := once && slices.ContainsFunc(settings[i+1:], func(o setting) bool { return strings.EqualFold(o.path, s.path) })
+		again := slices.ContainsFunc(settings[i+1:], func(o setting) bool { return strings.EqualFold(o.path, s.path) && !(o.op == "add" && isList(o.path)) })
 		if !again {
 			kept = append(kept, s)
 		}
 	}
 	return kept
+}
+
+func isList(path string) bool {
+	return slices.ContainsFunc(singles[:], func(name string) bool { return strings.EqualFold(path, name) })
 }

@@ -70,6 +70,7 @@ const (
 	GroupGone      // 404 for a group
 	DuplicateUser  // 409
 	DuplicateGroup // 409
+	SecondValue    // a PATCH sets a second value where the upstream holds one
 	MemberUnknown  // a member that is no user
 	MemberIsGroup  // a member that is a group
 	Unconfirmed    // a deactivation that the upstream's answer does not show
