@@ -18,7 +18,8 @@ type resource struct {
 	modified time.Time
 	links    []*resource
 
-	unseen int         // reads that still miss it (switch read-delay)
+	unseen int         // reads that still miss it (switch read-delay), for a while
+	born   time.Time   // when that began
 	former []*resource // links as lists still show them (switch membership-delay)
 	stale  int         // lists that still do
 }
@@ -148,9 +149,13 @@ func (h *shelf) read(id string) (*resource, error) {
 	return r, nil
 }
 
+// longestUnseen ends what the switch read-delay begins: the delay that was seen was
+// a tenth of a second (awslabs/ssosync#42).
+const longestUnseen = time.Second
+
 // missed counts one read of a new resource that does not see it yet.
 func (r *resource) missed() bool {
-	if r.unseen == 0 {
+	if r.unseen == 0 || time.Since(r.born) > longestUnseen {
 		return false
 	}
 	r.unseen--
@@ -178,7 +183,7 @@ func (s *Server) create(h *shelf, doc object, id string) (*resource, error) {
 	}
 	s.seq++
 	now := s.now()
-	r := &resource{id: id, seq: s.seq, doc: doc, created: now, modified: now, unseen: number(s.at.at("read-delay"))}
+	r := &resource{id: id, seq: s.seq, doc: doc, created: now, modified: now, unseen: number(s.at.at("read-delay")), born: time.Now()}
 	h.put(r)
 	return r, nil
 }

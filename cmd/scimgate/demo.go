@@ -182,7 +182,7 @@ func (s *show) play(ctx context.Context, out io.Writer, dialect okta.Dialect, th
 		}
 	}
 	session.Run()
-	users, groups := s.holdings()
+	users, groups := holdings(s.aws)
 	fmt.Fprintf(out, "   %d requests of Okta in %.1f s; %d tasks for the administrator; the imports showed %d resources\n",
 		requests, time.Since(began).Seconds(), len(session.Tasks), session.Seen)
 	return session.Compare(users, groups)
@@ -233,13 +233,13 @@ func (s *show) tell(out io.Writer, n int, e okta.Event) {
 }
 
 // holdings are the users and groups at the stand-in.
-func (s *show) holdings() (users, groups []okta.AtAWS) {
+func holdings(store *standin.Server) (users, groups []okta.AtAWS) {
 	names := map[string]string{}
-	for _, u := range s.aws.Users() {
+	for _, u := range store.Users() {
 		names[u.ID] = u.UserName
 		users = append(users, okta.AtAWS{Document: u.Document})
 	}
-	for _, g := range s.aws.Groups() {
+	for _, g := range store.Groups() {
 		members := make([]string, len(g.Members))
 		for i, id := range g.Members {
 			members[i] = names[id]

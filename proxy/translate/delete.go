@@ -19,8 +19,8 @@ func (m *Memory) DeleteUser(id string) Plan {
 			req.Name = gjson.GetBytes(user.Body, "userName").Str
 		}
 		resp, err := m.send(do, req)
-		if err == nil && resp.OK() && req.Name != "" {
-			m.gone(req.Name)
+		if err == nil && resp.OK() {
+			m.gone(id, req.Name)
 		}
 		return resp, err
 	}
@@ -127,12 +127,17 @@ func (m *Memory) forget(id string) {
 	defer m.mu.Unlock()
 	delete(m.names, id)
 	delete(m.recent, id)
+	delete(m.fresh, id)
 }
 
-// gone remembers the name of a user that was deleted.
-func (m *Memory) gone(userName string) {
+// gone remembers the name of a user that was deleted, if it is known.
+func (m *Memory) gone(id, userName string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	delete(m.fresh, id)
+	if userName == "" {
+		return
+	}
 	if len(m.deleted) >= maxNames {
 		clear(m.deleted)
 	}

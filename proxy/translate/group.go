@@ -140,15 +140,19 @@ func (m *Memory) CreateGroup(c Creation) Plan {
 		resp, err := m.createOrFind(do, c, name, scim.Request{
 			Target: scim.Target{Operation: scim.CreateGroup}, Body: body, Memberships: len(first), Added: first, Attrs: Attributes(doc),
 		})
+		if err == nil && (resp.Status == 400 || resp.Status == 404) && len(first) > 0 {
+			// One member that AWS doesn't know, or not yet, refuses the whole group.
+			first, body = nil, withoutMembers(doc, list)
+			resp, err = m.createOrFind(do, c, name, scim.Request{Target: scim.Target{Operation: scim.CreateGroup}, Body: body, Attrs: Attributes(body)})
+		}
 		if err != nil || !resp.OK() {
 			return resp, err
 		}
 		id := gjson.GetBytes(resp.Body, "id").Str
 		if resp.Status == 201 {
-			m.created(id)
 			m.wrote(id, first, true)
 		}
-		if len(ids) <= m.limits.Members && resp.Status == 201 {
+		if len(ids) == len(first) && resp.Status == 201 {
 			return resp, nil
 		}
 		m.remember(name, id)
@@ -164,6 +168,21 @@ func (m *Memory) CreateGroup(c Creation) Plan {
 		resp.Status = 201
 		return resp, nil
 	}
+}
+
+// withoutMembers is a document without its list of members.
+func withoutMembers(doc []byte, list gjson.Result) []byte {
+	out := []byte{'{'}
+	gjson.ParseBytes(doc).ForEach(func(name, value gjson.Result) bool {
+		if value.Index != list.Index {
+			if len(out) > 1 {
+				out = append(out, ',')
+			}
+			out = append(append(append(out, name.Raw...), ':'), value.Raw...)
+		}
+		return true
+	})
+	return append(out, '}')
 }
 
 func membersArray(ids []string) []byte {

@@ -142,7 +142,8 @@ func isSchema(urn string) bool {
 // PatchUser). What is added to a list is not undone by what is added later.
 func lastOfEach(settings []setting) (kept []setting) {
 	for i, s := range settings {
-		again := slices.ContainsFunc(settings[i+1:], func(o setting) bool { return strings.EqualFold(o.path, s.path) && !(o.op == "add" && isList(o.path)) })
+		_, _, inside := intoList(s.path)
+		again := !inside && slices.ContainsFunc(settings[i+1:], func(o setting) bool { return strings.EqualFold(o.path, s.path) && !(o.op == "add" && isList(o.path)) })
 		if !again {
 			kept = append(kept, s)
 		}

@@ -55,7 +55,7 @@ func (e *Incomplete) Unwrap() error { return e.Err }
 
 // How long things are remembered, and how much of them.
 const (
-	freshFor   = 10 * time.Second // AWS was seen to need a moment before a new resource can be read (awslabs/ssosync#42)
+	freshFor   = time.Minute // AWS was seen to need a moment before a new resource can be read (awslabs/ssosync#42)
 	recentFor  = 30 * time.Second
 	windowFor  = 10 * time.Minute
 	maxFresh   = 4096
