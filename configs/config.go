@@ -215,7 +215,7 @@ func typed(k Key, value string) (any, error) {
 		}
 		return n, nil
 	case k.kind.Kind() == listKind:
-		list := []string{}
+		var list []string
 		for text := range strings.SplitSeq(value, ",") {
 			if text = strings.TrimSpace(text); text != "" {
 				list = append(list, text)

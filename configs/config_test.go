@@ -3,6 +3,7 @@ package configs
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func TestExampleIsCompleteAndHasTheDefaults(t *testing.T) {
 		}
 	}
 	defaults := proxy.Settings{}.WithDefaults()
-	if c.Listen != defaults.Listen || c.Client != defaults.Client || c.Log != defaults.Log || c.Admin != defaults.Admin {
+	if !reflect.DeepEqual(c.Listen, defaults.Listen) || c.Client != defaults.Client || c.Log != defaults.Log || c.Admin != defaults.Admin {
 		t.Errorf("got %+v, want the defaults %+v", c.Settings, defaults)
 	}
 }

@@ -1,9 +1,14 @@
 package proxy
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -35,7 +40,7 @@ func (g *Gateway) adminServer() *http.Server {
 	mux.HandleFunc("POST /guard/release", g.release)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
-		Handler:           ownHost(mux),
+		Handler:           g.adminOnly(mux),
 		ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 }
@@ -67,18 +72,37 @@ func answerJSON(w http.ResponseWriter, value any) {
 	_ = encoder.Encode(value) // the reader has gone
 }
 
-func ownHost(next http.Handler) http.Handler {
+// adminOnly lets in who has the token, if there is one, else who asks for the loopback
+// by such a name: no web page reaches it by DNS rebinding.
+func (g *Gateway) adminOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host := r.Host; !onLoopback(host) && !onLoopback(host+":80") || strings.ContainsAny(host, "/@") {
+		host := r.Host
+		given := sha256.Sum256([]byte(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))
+		wanted := sha256.Sum256(g.adminToken)
+		switch {
+		case g.adminToken != nil && subtle.ConstantTimeCompare(given[:], wanted[:]) != 1:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "this listener wants the token of admin.token_file", http.StatusUnauthorized)
+		case g.adminToken == nil && (!onLoopback(host) && !onLoopback(host+":80") || strings.ContainsAny(host, "/@")):
 			http.Error(w, "this listener answers to localhost only", http.StatusMisdirectedRequest)
-			return
-		}
-		if r.Method == "POST" && r.Header.Get("Origin") != "" { // a web page, not a command
+		case r.Method == "POST" && r.Header.Get("Origin") != "": // a web page, not a command
 			http.Error(w, "this listener takes no orders from web pages", http.StatusForbidden)
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// readSecret reads a file that holds one secret and nothing else.
+func readSecret(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if text = bytes.TrimSpace(text); len(text) < 16 {
+		return nil, errors.New("the file does not hold a token of 16 characters at least")
+	}
+	return text, nil
 }
 
 // readiness is green while the gateway takes requests. A fault of the audit log

@@ -15,6 +15,7 @@ import (
 type head struct {
 	authorization, contentType, encoding []byte
 	userAgent, requestID, host           []byte
+	forwarded                            []byte // X-Forwarded-For
 	authorizations, userAgents           int
 	length, transfer                     int  // Content-Length and Transfer-Encoding fields
 	body                                 bool // they announce a body
@@ -96,6 +97,11 @@ func (h *head) take(name, value []byte) {
 		h.encoding = value
 	case is("host"):
 		h.host = value
+	case is("x-forwarded-for"): // several are one list
+		if h.forwarded != nil {
+			value = append(append(bytes.Clone(h.forwarded), ','), value...)
+		}
+		h.forwarded = value
 	case is("x-request-id"):
 		h.requestID = value
 	case is("content-length"):
@@ -119,6 +125,11 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	h := readHead(ctx.Request.Header.RawHeaders())
 	x.UserAgent = string(h.userAgent)
 	x.Host = string(h.host)
+	client := clientOf(x.peer, h.forwarded, g.proxies)
+	x.Client = client.String()
+	if len(g.allow) > 0 && !g.allow.has(client) {
+		return closing(x.refuse(403, "", "The gateway takes no requests from this address (listen.allow).", nil))
+	}
 	if len(h.requestID) <= maxRequestID {
 		x.RequestID = string(h.requestID)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -33,6 +34,7 @@ type Exchange struct {
 	Document []byte // as forwarded: Body, or Body with edits applied
 	Calls    int    // asked of AWS so far
 
+	peer    netip.Addr  // of the connection
 	actor   string      // name of the client's gateway token, "" if its token is AWS's own
 	only    func() bool // asked when the lane is entered whether there is still something to do; or nil
 	scheme  string      // by which the client reached the gateway: http or https

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -74,12 +76,16 @@ type Gateway struct {
 	metrics  *metrics
 	log      zerolog.Logger
 
-	tokens    *tokens.Keeper // nil if clients bring AWS's own
-	guesses   *rate.Limiter
-	leavers   *leavers.List
-	mysteries mysteries
-	jobs      jobs
-	scheme    string // of the URLs by which clients reach it
+	tokens     *tokens.Keeper // nil if clients bring AWS's own
+	guesses    *rate.Limiter
+	tls        *tls.Config // nil if something else does TLS
+	allow      networks    // none: all
+	proxies    networks    // whose X-Forwarded-For is believed
+	adminToken []byte      // nil: the loopback is enough
+	leavers    *leavers.List
+	mysteries  mysteries
+	jobs       jobs
+	scheme     string // of the URLs by which clients reach it
 
 	server   *fasthttp.Server
 	admin    *http.Server
@@ -110,6 +116,20 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if g.tokens, err = tokens.Open(s.Tokens); err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
+	if g.tls, err = s.Listen.tlsConfig(&g.log); err != nil {
+		return nil, fmt.Errorf("listen.cert_file: %w", err)
+	}
+	if g.allow, err = parseNetworks(s.Listen.Allow); err != nil {
+		return nil, fmt.Errorf("listen.allow: %w", err)
+	}
+	if g.proxies, err = parseNetworks(s.Listen.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("listen.trusted_proxies: %w", err)
+	}
+	if s.Admin.TokenFile != "" {
+		if g.adminToken, err = readSecret(s.Admin.TokenFile); err != nil {
+			return nil, fmt.Errorf("admin.token_file: %w", err)
+		}
+	}
 	g.guesses = rate.NewLimiter(10, 50)
 	g.tenant.lanes = pace.NewLanes(pace.Bounds{})
 	g.tenant.memory = translate.NewMemory(p.Limits)
@@ -122,7 +142,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	g.tenant.guard = guard.New(s.Guard)
 	g.tenant.memory.Protect(g.tenant.guard.Protects)
 	g.scheme = "http"
-	if s.Listen.TLSTerminatedInFront {
+	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
 	}
 	g.metrics = newMetrics(g.auditCounts, func() float64 { return float64(g.leavers.Len()) })
@@ -172,7 +192,8 @@ func (l serverLog) Printf(string, ...any) { l.to.Debug().Msg("a connection ended
 // handle serves one request.
 func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	x := g.begin()
-	x.Client = ctx.RemoteIP().String()
+	x.peer, _ = netip.AddrFromSlice(ctx.RemoteIP())
+	x.Client = x.peer.Unmap().String()
 	x.Method = string(ctx.Method())
 	x.RawTarget = ctx.Request.Header.RequestURI()
 	defer g.contain(x, ctx)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -47,7 +48,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		}
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- g.server.Serve(newBounded(g.listener, g.settings.Listen.MaxConns)) }()
+	go func() { failed <- g.server.Serve(g.secured(newBounded(g.listener, g.settings.Listen.MaxConns))) }()
 	if g.adminOn != nil {
 		g.admin = g.adminServer()
 		go func() {
@@ -73,6 +74,14 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	}
 	stopDriving()
 	return errors.Join(err, g.drain(drove))
+}
+
+// secured does TLS on the listener if it is to.
+func (g *Gateway) secured(l net.Listener) net.Listener {
+	if g.tls == nil {
+		return l
+	}
+	return tls.NewListener(l, g.tls)
 }
 
 // drain ends what is under way; drove is closed when no deactivation is driven on

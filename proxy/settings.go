@@ -36,6 +36,15 @@ type Listen struct {
 	// TLSTerminatedInFront says that something else, such as a load balancer,
 	// does TLS in front of the gateway.
 	TLSTerminatedInFront bool `yaml:"tls_terminated_in_front"`
+	// CertFile and KeyFile are PEM, read again when they change; TLS 1.2 at least.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	// ClientCAFile asks clients for a certificate of these authorities.
+	ClientCAFile string `yaml:"client_ca_file"`
+	// Allow are the networks that clients come from; none: all.
+	Allow []string `yaml:"allow"`
+	// TrustedProxies are networks whose X-Forwarded-For is believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	MaxBodyBytes   int           `yaml:"max_body_bytes"`  // of a request, 16 MiB: a wizard app PUTs whole groups
 	MaxHeadBytes   int           `yaml:"max_head_bytes"`  // request line and headers, 16 KiB
@@ -48,7 +57,10 @@ type Listen struct {
 
 // Admin is where operators look: health, metrics.
 type Admin struct {
-	Address string `yaml:"address"` // host:port on the loopback, 127.0.0.1:8081; "off" for none
+	Address string `yaml:"address"` // host:port, 127.0.0.1:8081; "off" for none
+	// TokenFile holds the bearer token without which nothing is answered. An
+	// address other than the loopback needs one.
+	TokenFile string `yaml:"token_file"`
 }
 
 // Client is what is known of the SCIM client's habits.
@@ -105,14 +117,23 @@ func (s Settings) Check() error {
 	}
 	if _, _, err := net.SplitHostPort(s.Listen.Address); err != nil {
 		fault("listen.address %q is not host:port", s.Listen.Address)
-	} else if !onLoopback(s.Listen.Address) && !s.Listen.TLSTerminatedInFront {
-		fault("listen.address %q is not on the loopback, and tokens would cross the network in the clear: put TLS in front of it and set listen.tls_terminated_in_front", s.Listen.Address)
+	} else if !onLoopback(s.Listen.Address) && !s.Listen.TLSTerminatedInFront && s.Listen.CertFile == "" {
+		fault("listen.address %q is not on the loopback, and tokens would cross the network in the clear: name listen.cert_file and listen.key_file, or put TLS in front of it and set listen.tls_terminated_in_front", s.Listen.Address)
+	}
+	if err := s.Listen.checkTLS(); err != nil {
+		fault("%w", err)
+	}
+	if _, err := parseNetworks(s.Listen.Allow); err != nil {
+		fault("listen.allow: %w", err)
+	}
+	if _, err := parseNetworks(s.Listen.TrustedProxies); err != nil {
+		fault("listen.trusted_proxies: %w", err)
 	}
 	if s.Admin.Address != "off" {
 		if _, _, err := net.SplitHostPort(s.Admin.Address); err != nil {
 			fault("admin.address %q is not host:port", s.Admin.Address)
-		} else if !onLoopback(s.Admin.Address) {
-			fault("admin.address %q is not on the loopback: metrics tell about people's accounts", s.Admin.Address)
+		} else if !onLoopback(s.Admin.Address) && s.Admin.TokenFile == "" {
+			fault("admin.address %q is not on the loopback, and metrics tell about people's accounts: name admin.token_file", s.Admin.Address)
 		}
 	}
 	if err := s.Tokens.Check(); err != nil {

@@ -6,14 +6,24 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
+// adminFlags say where the admin listener of a running gateway is.
+type adminFlags struct{ address, tokenFile string }
+
+func (a *adminFlags) declare(flags *pflag.FlagSet) {
+	flags.StringVar(&a.address, "admin", "127.0.0.1:8081", "host:port of the gateway's admin listener")
+	flags.StringVar(&a.tokenFile, "admin-token-file", "", "the file of admin.token_file, if there is one")
+}
+
 func guardCommand() *cobra.Command {
-	var admin string
+	var admin adminFlags
 	c := &cobra.Command{
 		Use:   "guard",
 		Short: "Show what the guards against accidents count, or release one for a while",
@@ -24,7 +34,7 @@ guard release lets pass, for a while, what one of them holds.`,
 			return ask(c.OutOrStdout(), "GET", admin, "/guard", nil)
 		},
 	}
-	c.PersistentFlags().StringVar(&admin, "admin", "127.0.0.1:8081", "host:port of the gateway's admin listener")
+	admin.declare(c.PersistentFlags())
 	var while time.Duration
 	release := &cobra.Command{
 		Use:     "release [user_deletes|group_deletes|deactivations|removals]",
@@ -42,7 +52,7 @@ guard release lets pass, for a while, what one of them holds.`,
 }
 
 func leaversCommand() *cobra.Command {
-	var admin string
+	var admin adminFlags
 	c := &cobra.Command{
 		Use:   "leavers",
 		Short: "List the users whose deactivation AWS has not shown yet",
@@ -60,7 +70,7 @@ there are any.`,
 				Since              time.Time
 			}
 			if err := json.Unmarshal(body, &list); err != nil {
-				return &failure{exitUsage, "", fmt.Errorf("cannot read the answer of %s: %w", admin, err)}
+				return &failure{exitUsage, "", fmt.Errorf("cannot read the answer of %s: %w", admin.address, err)}
 			}
 			for _, l := range list {
 				fmt.Fprintf(c.OutOrStdout(), "%s  %s  %s  since %s\n", l.ID, l.Name, l.Exchange, l.Since.Format(time.RFC3339))
@@ -71,12 +81,12 @@ there are any.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&admin, "admin", "127.0.0.1:8081", "host:port of the gateway's admin listener")
+	admin.declare(c.Flags())
 	return c
 }
 
 // ask prints what the admin listener of a running gateway answers.
-func ask(out io.Writer, method, admin, path string, values url.Values) error {
+func ask(out io.Writer, method string, admin adminFlags, path string, values url.Values) error {
 	body, err := fetch(method, admin, path, values)
 	if err != nil {
 		return err
@@ -88,11 +98,18 @@ func ask(out io.Writer, method, admin, path string, values url.Values) error {
 // maxAdminAnswer bounds an answer of the admin listener.
 const maxAdminAnswer = 32 << 20
 
-func fetch(method, admin, path string, values url.Values) ([]byte, error) {
+func fetch(method string, admin adminFlags, path string, values url.Values) ([]byte, error) {
 	const hint = "is the gateway running, and is this its admin.address?"
-	req, err := http.NewRequest(method, "http://"+admin+path+"?"+values.Encode(), nil)
+	req, err := http.NewRequest(method, "http://"+admin.address+path+"?"+values.Encode(), nil)
 	if err != nil {
 		return nil, &failure{exitUsage, hint, err}
+	}
+	if admin.tokenFile != "" {
+		token, err := os.ReadFile(admin.tokenFile)
+		if err != nil {
+			return nil, &failure{exitUsage, "", err}
+		}
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	}
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Do(req)

@@ -23,14 +23,32 @@ func Catalogue() []byte {
 	var b strings.Builder
 	b.WriteString(`# What AWS IAM Identity Center refuses over SCIM, and why
 
-AWS answers nearly every fault of a SCIM request with one sentence: *Request is unparsable, syntactically incorrect, or violates schema.* This page says which faults there are, what to do about each in Okta, and what ` + "`scimgate`" + ` does with it: it repairs what can be repaired, and refuses the rest with a text that names the attribute and the field.
+AWS answers nearly every fault of a SCIM request with one sentence: *Request is unparsable, syntactically incorrect, or violates schema.* This page says which faults there are, how to find yours, and what to do about each in Okta or Entra ID; it is of use without ` + "`scimgate`" + ` too. What ` + "`scimgate`" + ` does is each rule's disposition: it repairs what can be repaired, and refuses the rest with a text that names the attribute and the field. [TROUBLESHOOTING.md](TROUBLESHOOTING.md) begins with the symptom instead.
 
-Each rule has an id that never changes. Its disposition can be set to off, warn, repair or reject by ` + "`rules:`" + ` in the configuration; ` + "`scimgate rules SG302`" + ` prints the same as this page. This file is made from the declarations in rules/aws by ` + "`go generate ./rules/aws`" + `.
+## How to find the fault of a request
+
+1. Take the request as your client sent it: Okta doesn't log bodies, but any relay does, and ` + "`scimgate serve --policy observe`" + ` changes nothing.
+2. ` + "`scimgate check request.txt`" + ` names what is wrong with it, offline; the file is the whole request, or the JSON alone.
+3. Without it, compare the document with the table of attributes below: every required attribute there and not empty, nothing that isn't in the table, no empty text, list or object, one value of each multi-valued attribute, the e-mail primary, an address whole or not there.
+4. Look for characters that nobody sees: retype the field instead of pasting it.
+5. The request id in AWS's answer finds the call in CloudTrail (event source identitystore-scim.amazonaws.com, tokens made after September 2024), whose texts are more exact than those of the answer.
+
+`)
+	attributeTable(&b, "User", users)
+	attributeTable(&b, "Group", groups)
+	b.WriteString(`Not in the tables, and so to be absent: everything else, also if it is empty. One request takes 100 members, one page of a list has 100 resources, and an identity store takes 25 writes of a kind and 40 reads of a kind in a second. There is no PUT of a group, no replacing and no emptying of its members, no /Me, /Bulk and /.search, no startIndex, attributes or sortBy, and no filter but those under SG705.
+
 `)
 	set, err := New(Settings{})
 	if err != nil {
 		panic("BUG: the contract does not compile: " + err.Error())
 	}
+	byAnswer(&b, set)
+	b.WriteString(`
+## The rules
+
+Each has an id that never changes. Its disposition can be set to off, warn, repair or reject by ` + "`rules:`" + ` in the configuration; ` + "`scimgate rules SG302`" + ` prints the same as this page. This file is made from the declarations in rules/aws by ` + "`go generate ./rules/aws`" + `.
+`)
 	last := ""
 	for r, d := range set.Rules {
 		for _, topic := range topics {
@@ -51,6 +69,64 @@ Each rule has an id that never changes. Its disposition can be set to off, warn,
 		block("Forwarded", repaired)
 	}
 	return []byte(b.String())
+}
+
+// attributeTable lists what AWS accepts.
+func attributeTable(b *strings.Builder, of string, rows []rules.Attribute) {
+	fmt.Fprintf(b, "## What AWS accepts of a %s\n\n| attribute | | length | in Okta | in Entra ID |\n| --- | --- | --- | --- | --- |\n", of)
+	for _, a := range rows {
+		if a.Traits&(rules.Unsupported|rules.Noise) != 0 || a.Path == "schemas" {
+			continue
+		}
+		var says []string
+		for _, trait := range []struct {
+			bit  rules.Traits
+			word string
+		}{{rules.Required, "required"}, {rules.ReadOnly, "assigned by AWS"}, {rules.Identifier, "unique"}, {rules.Unspaced, "no blanks"}, {rules.Multi, "one value"}} {
+			if a.Traits&trait.bit != 0 && !(of == "Group" && a.Path == "members" && trait.bit == rules.Multi) {
+				says = append(says, trait.word)
+			}
+		}
+		if a.Type == rules.Boolean {
+			says = append(says, "true or false")
+		}
+		length := ""
+		if a.Max > 0 {
+			length = fmt.Sprint(a.Max)
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", a.Path, strings.Join(says, ", "), length, a.Field, a.Entra)
+	}
+	b.WriteByte('\n')
+}
+
+// byAnswer is the index of the rules by AWS's own words.
+func byAnswer(b *strings.Builder, set *rules.Set) {
+	b.WriteString("## By what AWS answers\n\n| AWS answers | rules |\n| --- | --- |\n")
+	var answers []string
+	links := map[string][]string{}
+	for r := range set.Rules {
+		if links[r.AWS] == nil {
+			answers = append(answers, r.AWS)
+		}
+		links[r.AWS] = append(links[r.AWS], "["+r.ID+"](#"+anchor(r.ID+" "+Plain(r.Title))+")")
+	}
+	for _, answer := range answers {
+		fmt.Fprintf(b, "| %s | %s |\n", answer, strings.Join(links[answer], " "))
+	}
+}
+
+// anchor is what a heading is linked by.
+func anchor(heading string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(heading) {
+		switch {
+		case r == ' ':
+			b.WriteByte('-')
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // Plain is a title without its placeholders, for a list of rules.
