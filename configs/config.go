@@ -172,6 +172,9 @@ func (c *Config) fill(values map[string]string) (faults []error) {
 			faults = append(faults, err)
 			continue
 		}
+		if list, ok := value.([]string); ok && len(list) == 0 {
+			continue // as if it had not been set
+		}
 		in := nested
 		parts := strings.Split(name, ".")
 		for _, p := range parts[:len(parts)-1] {
