@@ -23,7 +23,7 @@ type judge struct {
 	set     *Set
 	op      scim.Operation
 	variant variant
-	hasID   bool
+	id      string // of the resource, "" of a create
 	doc     *scim.Document
 	current *scim.Document // or nil
 
@@ -67,7 +67,7 @@ var judges = sync.Pool{New: func() any { return new(judge) }}
 func (s *Set) Judge(target scim.Target, body, current []byte) Verdict {
 	j := judges.Get().(*judge)
 	*j = judge{
-		set: s, op: target.Operation, variant: variantOf(target.Operation), hasID: target.ID != "",
+		set: s, op: target.Operation, variant: variantOf(target.Operation), id: target.ID,
 		findings: j.findings[:0], repaired: nil, edits: j.edits[:0], pending: j.pending[:0], changes: j.changes[:0],
 		counts:  j.counts,
 		scratch: j.scratch, currentDoc: j.currentDoc,
@@ -92,6 +92,9 @@ func (j *judge) rounds(body []byte) (v Verdict) {
 		fault, ok := j.doc.Scan(text)
 		if !ok {
 			return Verdict{Document: body, Findings: j.set.Faults([]scim.Fault{fault}), Unreadable: true}
+		}
+		if round == 0 && j.variant != patching && j.doc.Nodes[0].Shape == scim.Object && j.doc.Child(0, "Resources") >= 0 && j.doc.Child(0, "totalResults") >= 0 {
+			return Verdict{Document: body, Findings: j.set.Faults([]scim.Fault{{Kind: scim.ListInPlace, End: len(text)}}), Unreadable: true}
 		}
 		j.findings, j.edits, j.pending, j.changes, j.active = j.findings[:0], j.edits[:0], j.pending[:0], j.changes[:0], untouched
 		j.counts = append(j.counts[:0], j.set.none...)

@@ -31,6 +31,10 @@ type Change struct {
 // Operation is what the document asks for.
 func (n Node) Operation() scim.Operation { return n.j.op }
 
+// TargetID is the id of the resource that the document is about, "" if it has none
+// yet.
+func (n Node) TargetID() string { return n.j.id }
+
 // Name is the attribute's name: as it was sent if no row has it, else as the row
 // has it.
 func (n Node) Name() string {
@@ -108,7 +112,7 @@ func (n Node) Changes() []Change { return n.j.changes }
 // for one that could be read makes the verdict say so.
 func (n Node) Current() *scim.Document {
 	if n.j.current == nil {
-		n.j.wantsCurrent = n.j.hasID
+		n.j.wantsCurrent = n.j.id != ""
 		return nil
 	}
 	return n.j.current

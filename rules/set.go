@@ -141,17 +141,17 @@ func (s *Set) place(c *compiled) error {
 	placed := map[string]bool{}
 	in := func(root *schema, ops [variants]scim.Operation) {
 		if c.When&Unlisted != 0 {
-			hook(c, ops, &root.unlisted)
+			s.hook(c, ops, &root.unlisted)
 		}
 		root.walk(func(_ *schema, r *row) {
 			if r.sub != nil && c.When&Unlisted != 0 {
-				hook(c, ops, &r.sub.unlisted)
+				s.hook(c, ops, &r.sub.unlisted)
 			}
 			if !c.looksAt(r.Attribute) {
 				return
 			}
 			placed[r.Path] = true
-			hook(c, ops, &r.on)
+			s.hook(c, ops, &r.on)
 		})
 	}
 	in(s.users, [variants]scim.Operation{scim.CreateUser, scim.ReplaceUser, scim.PatchUser})
@@ -174,9 +174,9 @@ func (r *Rule) looksAt(a *Attribute) bool {
 	return len(r.At) == 0 && a.Traits&r.Trait != 0
 }
 
-func hook(c *compiled, ops [variants]scim.Operation, on *[variants]hooks) {
+func (s *Set) hook(c *compiled, ops [variants]scim.Operation, on *[variants]hooks) {
 	for v := range on {
-		if c.On&ops[v] != 0 {
+		if c.On&ops[v] != 0 && s.dispositions[c.index] != Off {
 			on[v].when |= c.When
 			on[v].rules = append(on[v].rules, c)
 		}

@@ -60,7 +60,7 @@ func New(settings Settings) (*rules.Set, error) {
 func Contract(settings Settings) rules.Contract {
 	c := rules.Contract{
 		Users: users, Groups: groups, Message: message,
-		Rules:    slices.Concat(urls, heads, texts, names, values, unsupported, single, addresses, patches, members, queries, guards, answers),
+		Rules:    slices.Concat(urls, heads, texts, names, values, unsupported, single, addresses, patches, members, choices, queries, guards, answers),
 		Suspects: suspects,
 		Filters:  filters,
 	}

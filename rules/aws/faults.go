@@ -86,6 +86,7 @@ var texts = answered(400, "invalidSyntax",
 	answered(413, "tooMany", fault("SG206", scim.TooLarge, false, "the body has too many values, or a number that does not fit", badClient, ourSafety, "a bound of the gateway"))[0],
 	fault("SG207", scim.BodyMissing, false, "the request has no body", badClient, unparsable, "RFC 7644 §3.3, §3.5"),
 	fault("SG208", scim.BodyUnexpected, false, "the request has a body, and must have none", badClient, ourSafety, "RFC 9110 §9.3.1, §9.3.5"),
+	answered(400, "invalidValue", fault("SG210", scim.ListInPlace, false, "the body is a list of resources where one belongs", "The client read a list where it asked for one resource, and sends it back. In Okta: unassign the user and assign it again.", unparsable, "RFC 7644 §3.4.2; Stack Overflow 77524118: Okta PUTs what its GET was answered with"))[0],
 	fault("SG209", scim.NotAnObject, false, "the body is not a JSON object", badClient, unparsable, "RFC 7643 §3"),
 )
 

@@ -24,7 +24,8 @@ var update = flag.Bool("update", false, "write the sections repaired and reply a
 //	good      the smallest change of bad that doesn't
 //	current   the resource as AWS has it, where a repair reads it
 //	aws       what AWS answers to bad: the status, then the detail
-//	repaired  what is forwarded for bad; none: only a person can mend it
+//	repaired  what is forwarded for bad; none: only a person can mend it, or it is
+//	          forwarded as it is with a warning
 //	reply     what the client is answered under the strict policy, if it is refused
 //
 // A request is a request line, headers up to an empty line, and a body. Without
@@ -98,6 +99,10 @@ func TestFixtures(t *testing.T) {
 	lenient, strict := set(t, Settings{}), set(t, Settings{Settings: rules.Settings{Policy: rules.StrictPolicy}})
 	for _, f := range fixtures(t) {
 		t.Run(f.id(), func(t *testing.T) {
+			lenient := lenient
+			if r, off := defaultOff(lenient)[f.id()]; off { // it is tried as a setting would have it
+				lenient = set(t, Settings{Settings: rules.Settings{Dispositions: map[string]rules.Disposition{r: rules.Warn}}})
+			}
 			current := f.section("current")
 			bad := parseRequest(f.section("bad"))
 			target, v := lenient.Inspect(bad, current)
@@ -107,7 +112,8 @@ func TestFixtures(t *testing.T) {
 			silent(t, "good", lenient, f.section("good"), current)
 
 			var repaired []byte
-			if !v.Rejects() && target.Operation != 0 {
+			warned := slices.ContainsFunc(v.Findings, func(f rules.Finding) bool { return f.Disposition == rules.Warn }) // and forwarded as it is
+			if !v.Rejects() && target.Operation != 0 && !warned {
 				repaired = printRequest(rules.Forwarded(bad, target, v))
 				silent(t, "repaired", lenient, repaired, current)
 			}
@@ -141,6 +147,17 @@ func set(t testing.TB, settings Settings) *rules.Set {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// defaultOff are the rules that a setting has to turn on.
+func defaultOff(s *rules.Set) map[string]string {
+	off := map[string]string{}
+	for r, d := range s.Rules {
+		if d == rules.Off {
+			off[r.ID] = r.ID
+		}
+	}
+	return off
 }
 
 func fired(v rules.Verdict) (ids []string) {

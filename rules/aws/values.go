@@ -128,14 +128,17 @@ var values = []rules.Rule{{
 		return []rules.Edit{{Kind: rules.Replace, At: n.At, New: append(append([]byte{'"'}, n.Doc.Raw(n.At)...), '"')}}, "written as a text", true
 	}}},
 }, {
-	ID:      "SG319",
-	Title:   "{at} is of another type than its schema says",
-	Fix:     "In Okta: map an attribute of the right type to {field}.",
-	AWS:     unparsable,
-	Source:  rules.Source{Strength: rules.Documented, Where: "RFC 7643 §4.1, §4.2, §2.4"},
-	On:      anyWrite,
-	Trait:   rules.Optional | rules.Required | rules.Multi | rules.Vital,
-	When:    rules.Mistyped,
+	ID:     "SG319",
+	Title:  "{at} is of another type than its schema says",
+	Fix:    "In Okta: map an attribute of the right type to {field}.",
+	AWS:    unparsable,
+	Source: rules.Source{Strength: rules.Documented, Where: "RFC 7643 §4.1, §4.2, §2.4"},
+	On:     anyWrite,
+	Trait:  rules.Optional | rules.Required | rules.Multi | rules.Vital,
+	When:   rules.Mistyped,
+	Check: func(n rules.Node) (rules.Span, string, bool) { // SG345 and SG511 mend the rest
+		return rules.Span{}, "", onlyValue(n) < 0 && (n.Path != enterprise+":manager" || managerID(n) == nil)
+	},
 	Default: rules.Reject,
 }, {
 	ID:      "SG328",

@@ -61,6 +61,7 @@ const (
 	BodyMissing
 	BodyUnexpected // a body where none is allowed
 	NotAnObject
+	ListInPlace // a list of resources where one belongs
 
 	// Answers of the upstream, put into words for the client.
 	Unexplained    // a 400 that no rule foresaw
