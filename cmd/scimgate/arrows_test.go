@@ -21,7 +21,7 @@ var arrows = []struct {
 	to   []string
 	why  string
 }{
-	{"cmd/scimgate", []string{"configs", "proxy", "rules", "bench/standin", "bench/okta"}, "commands put everything together"},
+	{"cmd/scimgate", []string{"configs", "proxy", "rules", "bench/standin", "bench/okta", "bench/clients"}, "commands put everything together"},
 	{"configs", []string{"proxy", "rules"}, "settings are types of those who use them; configs only reads files"},
 	{"proxy", []string{"proxy/audit", "proxy/guard", "proxy/leavers", "proxy/pace", "proxy/tokens", "proxy/translate", "proxy/upstream", "rules", "rules/scim"}, "what AWS accepts is data, handed in by cmd"},
 	{"proxy/audit", []string{"rules/scim"}, "the log knows no gateway and no rule"},
@@ -35,6 +35,7 @@ var arrows = []struct {
 	{"rules", []string{"rules/scim"}, "judging knows no upstream"},
 	{"rules/scim", nil, "the vocabulary stands alone"},
 	{"bench/standin", nil, "the stand-in is written from the contract, not from the rules"},
+	{"bench/clients", nil, "other clients are written from what they send"},
 	{"bench/okta", nil, "the client is written from what Okta sends, not from the rules"},
 }
 
