@@ -136,6 +136,11 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if g.journal, err = audit.Open(s.Audit); err != nil {
 		return nil, fmt.Errorf("audit.file: %w", err)
 	}
+	for _, intent := range g.journal.Recovered() {
+		if op, ok := scim.ParseOperation(intent.Op); ok && op.Is(scim.CreateUser|scim.CreateGroup) {
+			g.tenant.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
+		}
+	}
 	if g.leavers, err = leavers.Open(leaversFile(s.Audit.File)); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the list of open deactivations: %w", err), g.journal.Close())
 	}

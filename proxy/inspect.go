@@ -10,7 +10,7 @@ import (
 // profile that it came with.
 func (g *Gateway) inspect(x *Exchange) *Reply {
 	x.Document = x.Body
-	if x.Target.Search {
+	if x.Target.Search && !x.policy.Observe {
 		faults, ok := x.Target.ReadSearch(x.Body)
 		if x.found(faults); !ok {
 			return closing(x.refuseFindings())

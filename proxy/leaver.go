@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -49,6 +50,7 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || active == gjson.False)):
 		g.metrics.deactivations.WithLabelValues("ok").Inc()
 		g.noLeaver(x.Target.ID, "shown")
+	case leaves && op == scim.DeleteUser && held(err): // it is the guard's to say when
 	case leaves:
 		g.metrics.deactivations.WithLabelValues("failed").Inc()
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
@@ -63,6 +65,12 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && active == gjson.False):
 		g.noLeaver(x.Target.ID, "shown")
 	}
+}
+
+// held tells whether a guard holds the call back.
+func held(err error) bool {
+	var failure *scim.CallError
+	return errors.As(err, &failure) && failure.Reason == scim.Held
 }
 
 // noLeaver takes a user off the list of open deactivations.

@@ -60,7 +60,7 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	g.watchLeavers(x, resp, err)
 	switch {
 	case err != nil:
-		return x.failed(err)
+		return g.failed(x, err)
 	case x.policy.Observe || x.policy.Plain && resp.Status < 500 && resp.Status != 429 && resp.Status/100 != 3:
 		return &Reply{Status: resp.Status, Body: resp.Body, RetryAfter: resp.RetryAfter, RequestID: resp.RequestID, contentType: resp.ContentType}
 	}
@@ -256,10 +256,10 @@ func (x *Exchange) belowBase() string {
 }
 
 // failed is the reply to a plan that has no answer of AWS to pass on.
-func (x *Exchange) failed(err error) *Reply {
+func (g *Gateway) failed(x *Exchange, err error) *Reply {
 	var incomplete *translate.Incomplete
 	if errors.As(err, &incomplete) {
-		return x.incomplete(incomplete)
+		return g.incomplete(x, incomplete)
 	}
 	var failure *scim.CallError
 	if !errors.As(err, &failure) {
@@ -305,7 +305,7 @@ func (x *Exchange) unrecorded(err error) *Reply {
 // incomplete is the reply to a plan that was carried out in part, or found that it
 // can't be carried out: in full words of what was done. It is final only if AWS has
 // refused and nothing is in doubt.
-func (x *Exchange) incomplete(e *translate.Incomplete) *Reply {
+func (g *Gateway) incomplete(x *Exchange, e *translate.Incomplete) *Reply {
 	text := e.Detail
 	if e.Kind != 0 {
 		text = x.said(e.Kind, e.Note) + text
@@ -318,11 +318,14 @@ func (x *Exchange) incomplete(e *translate.Incomplete) *Reply {
 		return x.again(max(e.Response.RetryAfter, soon), text, e)
 	}
 	detail, _, requestID := scim.ReadError(e.Response.Body)
-	if detail != "" {
-		detail = " AWS answered: " + detail
-	}
 	if e.Response.RequestID != "" {
 		requestID = e.Response.RequestID
+	}
+	if e.Response.Status == 400 && e.Kind == 0 && len(e.Response.Body) > 0 {
+		text = g.unexplained(x, requestID) + text
+	}
+	if detail != "" {
+		detail = " AWS answered: " + detail
 	}
 	status := e.Response.Status
 	if status < 400 {

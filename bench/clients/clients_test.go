@@ -28,7 +28,9 @@ func TestCompareSeesEveryDifference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := func(title string, active bool) map[string]any { return map[string]any{"title": title, "active": active} }
+	user := func(title string, active bool) map[string]any {
+		return map[string]any{"title": title, "active": active}
+	}
 	f := func(want int, users map[string]map[string]any, groups map[string][]string) {
 		t.Helper()
 		if got := s.Compare(State{users, groups}); len(got) != want {

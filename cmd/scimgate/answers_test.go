@@ -376,3 +376,58 @@ func TestGatewayHoldsTheToken(t *testing.T) {
 		t.Errorf("got actors %v, want both named", actors)
 	}
 }
+
+// What a guard holds isn't carried on behind its back.
+func TestHeldDeletionIsNoOpenDeactivation(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Guard.UserDeletes = guard.Limit{Mode: "hold", Floor: 1} }})
+	ids := c.people(2)
+	c.through(204, "DELETE", "/Users/"+ids[0], "")
+	c.through(429, "DELETE", "/Users/"+ids[1], "")
+	if _, body := c.adminAsks("GET", "/leavers"); strings.Contains(body, ids[1]) {
+		t.Errorf("got %s, want no leaver", body)
+	}
+}
+
+// A create that a crash has left without an outcome is recognised after the restart.
+func TestCreateBeforeACrashIsRecognised(t *testing.T) {
+	c := play(t, stage{})
+	body := `{` + soundUser + `,"externalId":"hr-1"}`
+	id := c.through(201, "POST", "/Users", body).text("id")
+	if err := c.stop(); err != nil {
+		t.Fatal(err)
+	}
+	// The log as a crash behind the intent would have left it.
+	var kept strings.Builder
+	for line := range strings.Lines(readFile(t, c.audit)) {
+		kept.WriteString(line)
+		if strings.Contains(line, `"kind":"intent"`) {
+			break
+		}
+	}
+	if err := os.WriteFile(c.audit, []byte(kept.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key := readFile(t, c.audit+".key")
+	store := c.aws
+	next := play(t, stage{settings: func(s *proxy.Settings) {
+		if err := os.WriteFile(s.Audit.File, []byte(kept.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.Audit.File+".key", []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}})
+	u, _ := store.User(id)
+	document, err := json.Marshal(u.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := next.aws.AddUser(string(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := next.through(201, "POST", "/Users", body); r.text("id") != again || len(next.aws.Users()) != 1 {
+		t.Errorf("got %s, want the user that was made before the crash", r.body)
+	}
+	next.through(409, "POST", "/Users", body) // another request, since that one is answered
+}

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/bench/standin"
+	"github.com/scimgate/scimgate/proxy"
+	"github.com/scimgate/scimgate/proxy/guard"
 )
 
 // A look-up of nobody is an empty list, whatever AWS answers; a resource that isn't
@@ -98,4 +101,82 @@ func TestSecondPhoneByPath(t *testing.T) {
 			t.Errorf("%s: got %s, want the number changed", value, r.body)
 		}
 	}
+}
+
+// Where AWS's answer lacks the resource, it is read, not invented.
+func TestEmptyAnswersAreFilled(t *testing.T) {
+	c := play(t, stage{})
+	empty := func(op standin.Operation, status int) {
+		c.aws.Inject(standin.Fault{Operation: op, Act: standin.Reply, When: standin.After, Status: status})
+	}
+	empty(standin.CreateUser, 201)
+	r := c.through(201, "POST", "/Users", `{`+soundUser+`}`)
+	id := r.text("id")
+	if u, ok := c.aws.User(id); !ok || u.UserName != r.text("userName") {
+		t.Errorf("got %s, want the user that was made", r.body)
+	}
+	empty(standin.PutUser, 204)
+	if r := c.through(200, "PUT", "/Users/"+id, `{`+soundUser+`,"title":"Admiral"}`); r.text("title") != "Admiral" {
+		t.Errorf("got %s, want the user as AWS has it", r.body)
+	}
+	empty(standin.PatchUser, 204)
+	if r := c.through(200, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","value":{"active":false}}]}`); !strings.Contains(r.body, `"active":false`) {
+		t.Errorf("got %s, want the deactivation shown", r.body)
+	}
+	if _, metrics := c.adminAsks("GET", "/metrics"); !strings.Contains(metrics, `scimgate_deactivations_total{outcome="ok"} 1`) {
+		t.Error("the deactivation is not counted as confirmed")
+	}
+}
+
+// What was left out isn't in the answer, and what was repaired is there as AWS has it.
+func TestAnswerShowsWhatAWSHas(t *testing.T) {
+	c := play(t, stage{})
+	r := c.through(201, "POST", "/Users", `{`+soundUser+`,"photos":[{"value":"x"}],"title":"Ad\u200bmiral","emails":[{"value":"a@example.test"},{"value":"b@example.test"}]}`)
+	doc := gjson.Parse(r.body)
+	if doc.Get("photos").Exists() || doc.Get("title").Str != "Admiral" || doc.Get("emails.#").Int() != 1 {
+		t.Errorf("got %s, want what AWS has", r.body)
+	}
+	if r.header.Get("X-Scimgate-Findings") == "" {
+		t.Error("the client is not told")
+	}
+}
+
+// AWS's list of attributes is read now and then with a request of a client.
+func TestSchemasAreReadNowAndThen(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Schemas = time.Nanosecond }})
+	reads := func() (n int) {
+		for _, e := range c.aws.Journal() {
+			if strings.HasSuffix(e.Target, "/Schemas") {
+				n++
+			}
+		}
+		return n
+	}
+	for range 3 {
+		c.through(200, "GET", "/Users?count=1", "")
+	}
+	if reads() == 0 {
+		t.Error("AWS's schemas are never read")
+	}
+}
+
+func TestGuardCommand(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Guard.UserDeletes = guard.Limit{Mode: "hold", Floor: 1} }})
+	ids := c.people(2)
+	c.through(204, "DELETE", "/Users/"+ids[0], "")
+	c.through(429, "DELETE", "/Users/"+ids[1], "")
+	address := strings.TrimPrefix(c.admin, "http://")
+	f := func(want int, in string, args ...string) {
+		t.Helper()
+		var out, errs strings.Builder
+		if code := run(append(args, "--admin", address), strings.NewReader(""), &out, &errs); code != want || !strings.Contains(out.String()+errs.String(), in) {
+			t.Errorf("got %d %s%s for %v, want %d and %q", code, out.String(), errs.String(), args, want, in)
+		}
+	}
+	f(exitClean, `"user_deletes"`, "guard")
+	f(exitUsage, "24h at most", "guard", "release", "--for", "48h")
+	f(exitUsage, "kind is", "guard", "release", "everything")
+	f(exitClean, "released", "guard", "release", "--for", "1m")
+	f(exitClean, "", "leavers")
+	c.through(204, "DELETE", "/Users/"+ids[1], "")
 }

@@ -79,6 +79,8 @@ type Journal struct {
 	closed  bool
 	intents []slot // those without outcome, and free places
 
+	recovered []Record // intents of an earlier life
+
 	timer    *time.Timer // of the flush; nil before the first riding record
 	armed    bool        // the timer runs
 	hurried  bool        // and was set to now
@@ -229,3 +231,8 @@ func (j *Journal) keep(seq uint64, line []byte) int {
 	s.seq, s.line = seq, append(s.line[:0], line...)
 	return at
 }
+
+// Recovered are the intents that an earlier life of the process has left without an
+// outcome, in their order: it isn't known what became of them. They have been closed
+// as unknown.
+func (j *Journal) Recovered() []Record { return j.recovered }

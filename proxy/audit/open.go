@@ -125,6 +125,11 @@ func (j *Journal) mend(f io.ReaderAt, found *chain) error {
 		if _, err := f.ReadAt(line, at.at); err != nil {
 			return err
 		}
+		var intent Record
+		if err := json.Unmarshal(line, &intent); err != nil {
+			return err
+		}
+		j.recovered = append(j.recovered, intent)
 		rec := closing(line, EventCrash)
 		_, _ = j.join(&rec, KindOutcome)
 	}
