@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sort"
@@ -290,7 +291,18 @@ func (c *Config) Rulebook() (proxy.Policy, error) {
 	if err != nil {
 		return proxy.Policy{}, err
 	}
+	with := func(rule string, d rules.Disposition) (*rules.Set, error) {
+		changed := maps.Clone(s.Dispositions)
+		changed[rule] = d
+		other := s
+		other.Dispositions = changed
+		if plain {
+			return aws.PlainStore(other.Settings)
+		}
+		return aws.New(other)
+	}
 	return proxy.Policy{
+		With:  with,
 		Rules: set, Observe: policy == rules.ObservePolicy, Plain: plain,
 		Limits: translate.Limits{Members: aws.Published.Members, Page: aws.Published.Page},
 		Adopt:  c.Adopt == "matching", DeactivateInstead: c.DeleteUsers == "deactivate", ListMembers: c.ListMembers == "fill",

@@ -32,12 +32,19 @@ func (g *Gateway) adminServer() *http.Server {
 		fmt.Fprintln(w, text)
 		if r.URL.Query().Has("verbose") {
 			fmt.Fprintf(w, "audit: %s\n", g.auditState())
+			fmt.Fprintf(w, "upstream: %s\n", g.upstreamState())
+			fmt.Fprintf(w, "open deactivations: %d\n", g.leavers.Len())
+			if what, until := g.tenant.overridden(); what != "" {
+				fmt.Fprintf(w, "override: %s until %s\n", what, until.Format(time.RFC3339))
+			}
 		}
 	})
 	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.leavers.All()) })
 	mux.HandleFunc("GET /unexplained", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.mysteries.all()) })
 	mux.HandleFunc("GET /guard", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.tenant.guard.Status()) })
 	mux.HandleFunc("POST /guard/release", g.release)
+	mux.HandleFunc("GET /override", g.answerOverride)
+	mux.HandleFunc("POST /override", g.answerOverride)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
 		Handler:           g.adminOnly(mux),
@@ -118,6 +125,13 @@ func (g *Gateway) readiness() (status int, text string) {
 func (g *Gateway) auditState() string {
 	if err := g.journal.Err(); err != nil {
 		return "failed, writes are held: " + err.Error()
+	}
+	return "ok"
+}
+
+func (g *Gateway) upstreamState() string {
+	if g.tenant.breaker.Open() {
+		return "down, calls are refused until a probe is answered"
 	}
 	return "ok"
 }

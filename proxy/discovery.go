@@ -100,7 +100,7 @@ func (g *Gateway) checkSchemas(x *Exchange, first time.Duration) {
 // compare warns of attributes that AWS lists and the gateway leaves out: AWS may take
 // them by now. Each new set of them is told once.
 func (g *Gateway) compare(t *Tenant, schemas []byte) {
-	left := t.policy.Rules.LeftOut(schemas)
+	left := t.policy.Load().Rules.LeftOut(schemas)
 	g.metrics.drift.Set(float64(len(left)))
 	t.drift.mu.Lock()
 	news := !slices.Equal(left, t.drift.told)

@@ -62,24 +62,69 @@ func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 	return g.tries(x, c, ask)
 }
 
-// tries sends a call, again if AWS says that it throttles.
+// tries sends a call. It is sent again if AWS says that it throttles, if it is proved
+// that nothing was sent, and reads if they weren't answered: nothing else is safe to
+// repeat. Repeats are few, spread over time, and within the client's deadline.
 func (g *Gateway) tries(x *Exchange, c *call, ask pace.Ask) (scim.Response, error) {
+	x.tenant.retries.Called()
 	for try := 1; ; try++ {
+		if err := g.passage(x, c); err != nil {
+			return scim.Response{}, err
+		}
 		waited, err := x.tenant.budgets.Take(ask, x.Deadline)
 		x.waited += waited
 		if err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.PacedOut, RetryAfter: retryAfter(err), Err: err}
 		}
 		resp, err := g.send(x, c, waited)
-		if err != nil || resp.Status != 429 {
+		pause := pace.Jitter(try)
+		if err == nil && resp.Status == 429 {
+			x.tenant.budgets.Throttled(ask, resp.RetryAfter)
+			pause = resp.RetryAfter
+		} else if !repeatable(c, resp, err) {
 			return resp, err
 		}
-		x.tenant.budgets.Throttled(ask, resp.RetryAfter)
-		if try == maxTries || time.Until(x.Deadline) <= resp.RetryAfter {
-			return resp, nil
+		if try == maxTries || time.Until(x.Deadline) <= pause || !x.tenant.retries.Spend() {
+			return resp, err
+		}
+		if resp.Status != 429 { // the budget waits for throttling to end
+			time.Sleep(pause)
 		}
 	}
 }
+
+// repeatable tells whether the same call may go out again: it has not been carried
+// out, or it makes no difference.
+func repeatable(c *call, resp scim.Response, err error) bool {
+	var failure *scim.CallError
+	if errors.As(err, &failure) {
+		return failure.Reason == scim.Unsent || failure.Reason == scim.Lost && !c.Write
+	}
+	return !c.Write && resp.Status >= 500 && resp.Status != 501
+}
+
+// passage refuses a call at once while the upstream is down. The first one after a
+// while is the probe; one that writes lets a read go first, on which nothing depends.
+func (g *Gateway) passage(x *Exchange, c *call) error {
+	passage, wait := x.tenant.breaker.Enter()
+	switch {
+	case passage == pace.Stop:
+		return &scim.CallError{Reason: scim.Unsent, RetryAfter: wait, Err: errDown}
+	case passage == pace.Probe && c.Write:
+		probe := &call{operation: scim.GetServiceProviderConfig}
+		probe.Call = upstream.Call{Method: "GET", URI: "/ServiceProviderConfig", Authorization: x.Token, UserAgent: x.UserAgent}
+		if _, err := g.send(x, probe, 0); err != nil {
+			return err
+		}
+		if x.tenant.breaker.Open() {
+			return &scim.CallError{Reason: scim.Unsent, RetryAfter: soon, Err: errDown}
+		}
+	}
+	return nil
+}
+
+// errDown is told while the circuit is open.
+var errDown = errors.New("the upstream has failed several times in a row; the circuit is open")
 
 func retryAfter(err error) time.Duration {
 	var full *pace.Full
@@ -103,6 +148,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	resp, outcome, err := x.tenant.upstream.Send(c.Call, x.Deadline)
 	took := time.Since(began)
 	g.metrics.called(c.operation, outcome, resp.Status, took, waited)
+	x.tenant.breaker.Report(err == nil && resp.Status < 500)
 	x.lastAWS = resp
 	if c.Write {
 		switch outcome {

@@ -52,7 +52,7 @@ func (g *Gateway) begin() *Exchange {
 	now := time.Now()
 	return &Exchange{
 		ID: ulid.Make().String(), Began: now, Deadline: now.Add(g.settings.Client.Patience), scheme: g.scheme,
-		tenant: g.tenant, policy: g.tenant.policy,
+		tenant: g.tenant, policy: g.tenant.inForce(now),
 	}
 }
 

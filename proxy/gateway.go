@@ -40,6 +40,10 @@ type Policy struct {
 	DeactivateInstead bool // of deleting users
 	ListMembers       bool // fill in the members of groups in lists as well
 
+	// With compiles the rules with one rule's disposition changed, for an override;
+	// nil if that can't be.
+	With func(rule string, d rules.Disposition) (*rules.Set, error)
+
 	// Discovery are the documents that tell what the gateway can do: the list of
 	// schemas, of resource types, and the service provider's configuration.
 	Discovery map[scim.Operation][]byte
@@ -49,13 +53,16 @@ type Policy struct {
 type Tenant struct {
 	name        string
 	prefix      string // path of the Base URL at AWS: "/TENANT/scim/v2"
-	policy      *Policy
+	policy      atomic.Pointer[Policy]
+	override    atomic.Pointer[override] // in force for a while, or nil
 	retryStatus int
 
 	upstream *upstream.Client
 	budgets  *pace.Budgets
 	lanes    *pace.Lanes
 	memory   *translate.Memory
+	breaker  pace.Breaker
+	retries  *pace.Retries
 	guard    *guard.Guard
 	drift    drift
 }
@@ -106,7 +113,8 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		return nil, fmt.Errorf("log.level %q is not debug, info, warn or error", s.Log.Level)
 	}
 	g := &Gateway{settings: s, log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
-	g.tenant = &Tenant{name: "default", prefix: pathOf(s.Upstream.URL), policy: &p, retryStatus: s.Client.RetryStatus}
+	g.tenant = &Tenant{name: "default", prefix: pathOf(s.Upstream.URL), retryStatus: s.Client.RetryStatus}
+	g.tenant.policy.Store(&p)
 	if g.tenant.upstream, err = upstream.New(s.Upstream); err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
@@ -144,13 +152,14 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if g.leavers, err = leavers.Open(leaversFile(s.Audit.File)); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the list of open deactivations: %w", err), g.journal.Close())
 	}
+	g.tenant.retries = pace.NewRetries()
 	g.tenant.guard = guard.New(s.Guard)
 	g.tenant.memory.Protect(g.tenant.guard.Protects)
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
 	}
-	g.metrics = newMetrics(g.auditCounts, func() float64 { return float64(g.leavers.Len()) })
+	g.metrics = newMetrics(g.auditCounts, g.tenant.breaker.Open, func() float64 { return float64(g.leavers.Len()) })
 	g.server = &fasthttp.Server{
 		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
 		Handler:                      g.handle,

@@ -30,7 +30,7 @@ type metrics struct {
 	known sync.Map // [2]uint32 of operation and code → prometheus.Counter, so that no label is made per request
 }
 
-func newMetrics(audit func() (records, failures float64), leavers func() float64) *metrics {
+func newMetrics(audit func() (records, failures float64), down func() bool, leavers func() float64) *metrics {
 	seconds := []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -60,6 +60,12 @@ func newMetrics(audit func() (records, failures float64), leavers func() float64
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.drift,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scimgate_upstream_down", Help: "1 while the circuit to AWS is open."}, func() float64 {
+			if down() {
+				return 1
+			}
+			return 0
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scimgate_open_deactivations",
 			Help: "Users whose deactivation AWS has not shown yet: they may still have access."}, leavers),
 		counter("scimgate_audit_records_total", "Records written to the audit log.", func() float64 { n, _ := audit(); return n }),

@@ -51,6 +51,29 @@ guard release lets pass, for a while, what one of them holds.`,
 	return c
 }
 
+func overrideCommand() *cobra.Command {
+	var admin adminFlags
+	var while time.Duration
+	c := &cobra.Command{
+		Use:   "override [observe | RULE=off|warn|repair|reject | end]",
+		Short: "Observe only, or change one rule, for a while, in a running gateway",
+		Long: `override is for the night in which a rule, or the gateway as a whole, is in the way. It
+is recorded in the audit log, ends by itself, and changes nothing that was configured.
+Without an argument it shows what is in force.`,
+		Example: "  scimgate override observe --for 30m\n  scimgate override SG401=off --for 2h\n  scimgate override end",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return ask(c.OutOrStdout(), "GET", admin, "/override", nil)
+			}
+			return ask(c.OutOrStdout(), "POST", admin, "/override", url.Values{"what": args, "for": {while.String()}})
+		},
+	}
+	c.Flags().DurationVar(&while, "for", time.Hour, "how long, 24h at most")
+	admin.declare(c.Flags())
+	return c
+}
+
 func leaversCommand() *cobra.Command {
 	var admin adminFlags
 	c := &cobra.Command{

@@ -32,7 +32,7 @@ words that name the attribute, the field in Okta and the fix.
   scimgate rules         what AWS refuses, and why`,
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.AddCommand(serveCommand(), demoCommand(), checkCommand(), rulesCommand(), guardCommand(), leaversCommand(), standinCommand(), tokenCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), checkCommand(), rulesCommand(), guardCommand(), leaversCommand(), overrideCommand(), auditCommand(), standinCommand(), tokenCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -47,9 +48,58 @@ or here, and the last of these wins.`,
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		context.AfterFunc(ctx, stop) // a second signal ends at once
+		go reload(ctx, g, c.Flag("config").Value.String(), settings)
 		return g.Serve(ctx)
 	}
 	return c
+}
+
+// watchEvery is how often the configuration file is looked at.
+const watchEvery = 2 * time.Second
+
+// reload reads the configuration again at SIGHUP, and when its file has changed. One
+// with a fault leaves the last one in force.
+func reload(ctx context.Context, g *proxy.Gateway, file string, settings func() (*configs.Config, error)) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	look := time.NewTicker(watchEvery)
+	defer look.Stop()
+	seen := changedAt(file)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		case <-look.C:
+			if at := changedAt(file); at == seen || at.IsZero() {
+				continue
+			}
+		}
+		seen = changedAt(file)
+		config, err := settings()
+		if err != nil {
+			g.NotReloaded(err)
+			continue
+		}
+		policy, err := config.Rulebook()
+		if err != nil {
+			g.NotReloaded(err)
+			continue
+		}
+		_ = g.Reload(config.Settings, policy, config.Audit.Config) // it has told of its error
+	}
+}
+
+func changedAt(file string) time.Time {
+	if file == "" {
+		return time.Time{}
+	}
+	status, err := os.Stat(file)
+	if err != nil {
+		return time.Time{}
+	}
+	return status.ModTime()
 }
 
 // settingsFlags declares a flag for each setting, and returns what reads them all.

@@ -236,3 +236,19 @@ func (j *Journal) keep(seq uint64, line []byte) int {
 // outcome, in their order: it isn't known what became of them. They have been closed
 // as unknown.
 func (j *Journal) Recovered() []Record { return j.recovered }
+
+// Reconfigured puts another hash of the configuration into the records from now on,
+// and records that it is in force.
+func (j *Journal) Reconfigured(config string) error {
+	j.mu.Lock()
+	before := j.config
+	j.config = config
+	j.mu.Unlock()
+	err := j.Notice(EventConfig, &Record{Findings: []string{"in force, before it " + before}})
+	if err != nil {
+		j.mu.Lock()
+		j.config = before
+		j.mu.Unlock()
+	}
+	return err
+}

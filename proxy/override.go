@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/rules"
+)
+
+// override is a policy that is in force for a while: for the night in which a rule, or
+// the gateway as a whole, is in somebody's way. It is audited, ends by itself, and
+// changes nothing that was configured.
+type override struct {
+	policy *Policy
+	what   string // as it was ordered
+	until  time.Time
+}
+
+// maxOverride bounds how long one can last.
+const maxOverride = 24 * time.Hour
+
+// inForce is the policy for an exchange that begins now.
+func (t *Tenant) inForce(now time.Time) *Policy {
+	if o := t.override.Load(); o != nil && now.Before(o.until) {
+		return o.policy
+	}
+	return t.policy.Load()
+}
+
+// order puts an override in force: "observe", "SG401=off", or "end" to end it.
+func (g *Gateway) order(what string, while time.Duration) error {
+	t := g.tenant
+	changed := *t.policy.Load()
+	id, word, single := strings.Cut(what, "=")
+	switch {
+	case what == "end":
+		while = 0
+	case while <= 0 || while > maxOverride:
+		return fmt.Errorf("for is a time such as 1h, %s at most", maxOverride)
+	case what == "observe":
+		changed.Observe = true
+	case single && changed.With != nil:
+		d, ok := rules.ParseDisposition(word)
+		if !ok {
+			return fmt.Errorf("%q is not off, warn, repair or reject", word)
+		}
+		set, err := changed.With(id, d)
+		if err != nil {
+			return err
+		}
+		changed.Rules = set
+	default:
+		return errors.New("what is observe, a rule as in SG401=off, or end")
+	}
+	if err := g.journal.Notice(audit.EventConfig, &audit.Record{Tenant: t.name, Findings: []string{"override " + what + " for " + while.String()}}); err != nil {
+		return fmt.Errorf("cannot record the override: %w", err)
+	}
+	if what == "end" {
+		t.override.Store(nil)
+	} else {
+		t.override.Store(&override{&changed, what, time.Now().Add(while)})
+	}
+	g.log.Warn().Str("what", what).Dur("for", while).Msg("an override is ordered")
+	return nil
+}
+
+// overridden tells what is in force: "" if nothing is.
+func (t *Tenant) overridden() (what string, until time.Time) {
+	if o := t.override.Load(); o != nil && time.Now().Before(o.until) {
+		return o.what, o.until
+	}
+	return "", time.Time{}
+}
+
+// answerOverride serves /override: what is in force, or by POST ?what=observe&for=1h.
+func (g *Gateway) answerOverride(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		while, err := time.ParseDuration(r.FormValue("for"))
+		if r.FormValue("what") == "end" {
+			err = nil
+		}
+		if err == nil {
+			err = g.order(r.FormValue("what"), while)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	what, until := g.tenant.overridden()
+	answerJSON(w, struct {
+		What  string    `json:"what"`
+		Until time.Time `json:"until,omitzero"`
+	}{what, until})
+}
+
+// Reload puts another policy in force, for exchanges that begin from now on. What else
+// has changed in the settings needs a restart: an error says so, and then nothing of
+// it is in force. config is the hash of the configuration, for the records.
+func (g *Gateway) Reload(s Settings, p Policy, config string) error {
+	if err := s.Check(); err != nil {
+		return g.refuseReload(err)
+	}
+	if changed := g.needsRestart(s.WithDefaults()); len(changed) > 0 {
+		return g.refuseReload(fmt.Errorf("%s changed, which needs a restart; nothing of the new configuration is in force", strings.Join(changed, ", ")))
+	}
+	if err := g.journal.Reconfigured(config); err != nil {
+		return fmt.Errorf("cannot record the new configuration, so it is not in force: %w", err)
+	}
+	g.tenant.policy.Store(&p)
+	g.log.Info().Str("config", config).Msg("the configuration is reloaded")
+	return nil
+}
+
+// NotReloaded tells of a configuration that could not be read.
+func (g *Gateway) NotReloaded(err error) { _ = g.refuseReload(err) }
+
+func (g *Gateway) refuseReload(err error) error {
+	if recorded := g.journal.Notice(audit.EventConfig, &audit.Record{Findings: []string{"refused"}}); recorded != nil {
+		err = errors.Join(err, recorded)
+	}
+	g.log.Error().Err(err).Msg("the configuration is not reloaded")
+	return err
+}
+
+// needsRestart names the groups of settings that differ. The audit settings' own hash
+// of the configuration is no setting.
+func (g *Gateway) needsRestart(s Settings) (changed []string) {
+	now := g.settings
+	s.Audit.Config, now.Audit.Config = "", ""
+	for _, group := range []struct {
+		name     string
+		old, new any
+	}{
+		{"listen", now.Listen, s.Listen}, {"admin", now.Admin, s.Admin}, {"upstream", now.Upstream, s.Upstream}, {"audit", now.Audit, s.Audit},
+		{"pace", now.Pace, s.Pace}, {"client", now.Client, s.Client}, {"tokens", now.Tokens, s.Tokens}, {"guard", now.Guard, s.Guard},
+		{"schemas_every", now.Schemas, s.Schemas}, {"log", now.Log, s.Log},
+	} {
+		if fmt.Sprintf("%#v", group.old) != fmt.Sprintf("%#v", group.new) {
+			changed = append(changed, group.name)
+		}
+	}
+	return changed
+}
