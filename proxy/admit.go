@@ -3,10 +3,14 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -17,15 +21,15 @@ type head struct {
 	userAgent, requestID, host           []byte
 	forwarded                            []byte // X-Forwarded-For
 	authorizations, userAgents           int
-	length, transfer                     int  // Content-Length and Transfer-Encoding fields
-	body                                 bool // they announce a body
+	body                                 bool // Content-Length or Transfer-Encoding announces one
 	fault                                string
 }
 
 // once are the fields of which a second one would be another reading.
 var once = [...]string{"host", "content-length", "transfer-encoding", "content-type", "content-encoding", "authorization"}
 
-// readHead reads the header block between the request line and the empty line.
+// readHead reads the header block between the request line and the empty line. That
+// its lines are sound has been seen as they arrived (package wire).
 func readHead(raw []byte) (h head) {
 	var seen [len(once)]bool
 	for len(raw) > 0 {
@@ -35,29 +39,12 @@ func readHead(raw []byte) (h head) {
 		}
 		line := raw[:end]
 		raw = raw[end+1:]
-		if end == 0 || line[end-1] != '\r' {
-			h.fault = "a header line ends in a bare line feed"
-			return h
-		}
-		if line = line[:end-1]; len(line) == 0 {
-			break
-		}
-		if line[0] == ' ' || line[0] == '\t' {
-			h.fault = "a header is folded over two lines"
-			return h
-		}
+		line = bytes.TrimSuffix(line, []byte("\r"))
 		colon := bytes.IndexByte(line, ':')
 		if colon <= 0 {
-			h.fault = "a header line has no name"
-			return h
+			break
 		}
 		name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
-		for _, c := range value {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				h.fault = "a header value has a control character"
-				return h
-			}
-		}
 		if i := field(name); i >= 0 {
 			if seen[i] && once[i] != "authorization" {
 				h.fault = "the header " + once[i] + " stands there twice"
@@ -66,9 +53,6 @@ func readHead(raw []byte) (h head) {
 			seen[i] = true
 		}
 		h.take(name, value)
-	}
-	if h.length > 0 && h.transfer > 0 {
-		h.fault = "the request has both Content-Length and Transfer-Encoding"
 	}
 	return h
 }
@@ -105,14 +89,9 @@ func (h *head) take(name, value []byte) {
 	case is("x-request-id"):
 		h.requestID = value
 	case is("content-length"):
-		h.length++
 		h.body = h.body || len(bytes.Trim(value, "0")) > 0
 	case is("transfer-encoding"):
-		h.transfer++
 		h.body = true
-		if !bytes.EqualFold(value, []byte("chunked")) {
-			h.fault = "the Transfer-Encoding is not chunked"
-		}
 	}
 }
 
@@ -134,7 +113,7 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 		x.RequestID = string(h.requestID)
 	}
 	if h.fault != "" {
-		return closing(x.refuse(400, "invalidSyntax", "The request is not sound HTTP: "+h.fault+". Look for a proxy in between that changes requests.", nil))
+		return closing(x.unsound(h.fault))
 	}
 	if len(h.encoding) > 0 && !bytes.EqualFold(h.encoding, []byte("identity")) {
 		return closing(x.refuse(415, "", "The body is compressed. AWS takes none, and so it is not opened here; the client has to send it as it is.", nil))
@@ -200,4 +179,24 @@ func (x *Exchange) misread(err error) *Reply {
 		return closing(x.refuse(408, "", "The request did not arrive in time.", nil))
 	}
 	return closing(x.refuse(400, "invalidSyntax", "The request is not sound HTTP. Look for a proxy in between that changes requests.", nil))
+}
+
+// unsound refuses what two parsers could read differently.
+func (x *Exchange) unsound(fault string) *Reply {
+	return x.refuse(400, "invalidSyntax", "The request is not sound HTTP: "+fault+". Look for a proxy in between that changes requests.", nil)
+}
+
+// refuseBytes is the last answer on a connection whose bytes are not sound HTTP.
+func (g *Gateway) refuseBytes(fault wire.Fault, peer net.Addr) []byte {
+	x := g.begin()
+	x.Client, _, _ = net.SplitHostPort(peer.String())
+	r := closing(x.unsound(fault.String()))
+	if err := g.record(x, r); err != nil {
+		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")
+	}
+	took := time.Since(x.Began)
+	g.metrics.answered(0, r.Status, took)
+	g.line(x, r, took)
+	return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Type: application/scim+json\r\nContent-Length: %d\r\nX-Scimgate-Exchange: %s\r\nConnection: close\r\n\r\n%s",
+		len(r.Body), x.ID, r.Body)
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/wire"
 )
 
 // Listen binds the addresses, so that a port that is taken is told before anything
@@ -76,12 +78,12 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	return errors.Join(err, g.drain(drove))
 }
 
-// secured does TLS on the listener if it is to.
+// secured does TLS on the listener if it is to, and looks at what arrives.
 func (g *Gateway) secured(l net.Listener) net.Listener {
-	if g.tls == nil {
-		return l
+	if g.tls != nil {
+		l = tls.NewListener(l, g.tls)
 	}
-	return tls.NewListener(l, g.tls)
+	return wire.Listen(l, g.refuseBytes)
 }
 
 // drain ends what is under way; drove is closed when no deactivation is driven on

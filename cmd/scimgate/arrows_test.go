@@ -23,7 +23,7 @@ var arrows = []struct {
 }{
 	{"cmd/scimgate", []string{"configs", "proxy", "rules", "bench/standin", "bench/okta", "bench/clients"}, "commands put everything together"},
 	{"configs", []string{"proxy", "rules"}, "settings are types of those who use them; configs only reads files"},
-	{"proxy", []string{"proxy/audit", "proxy/guard", "proxy/leavers", "proxy/pace", "proxy/tokens", "proxy/translate", "proxy/upstream", "rules", "rules/scim"}, "what AWS accepts is data, handed in by cmd"},
+	{"proxy", []string{"proxy/audit", "proxy/guard", "proxy/leavers", "proxy/pace", "proxy/tokens", "proxy/translate", "proxy/upstream", "proxy/wire", "rules", "rules/scim"}, "what AWS accepts is data, handed in by cmd"},
 	{"proxy/audit", []string{"rules/scim"}, "the log knows no gateway and no rule"},
 	{"proxy/guard", nil, "a guard counts, and knows no SCIM"},
 	{"proxy/leavers", nil, "a list on disk"},
@@ -31,6 +31,7 @@ var arrows = []struct {
 	{"proxy/tokens", nil, "who may talk depends on nothing else"},
 	{"proxy/translate", []string{"rules/scim"}, "a plan is tested without network, rules or log"},
 	{"proxy/upstream", []string{"rules/scim"}, "one hop knows no plan"},
+	{"proxy/wire", nil, "bytes are looked at before anything knows what they mean"},
 	{"rules/aws", []string{"rules", "rules/scim"}, "what AWS accepts is usable without the gateway"},
 	{"rules", []string{"rules/scim"}, "judging knows no upstream"},
 	{"rules/scim", nil, "the vocabulary stands alone"},

@@ -1,0 +1,122 @@
+// Package wire looks at the bytes of a client's connection as they arrive, and
+// refuses what two HTTP parsers could read differently: the HTTP library hides some
+// of it, such as a bare line feed behind the request line, line ends in front of it,
+// and chunk extensions.
+//
+// It parses nothing for anybody: bytes pass as they are, up to the end of one message
+// at a time, so that a refusal of the next one can't come before the answer to this
+// one. Begin with [Listen]; the states are in machine.go.
+package wire
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Listen looks at the bytes of all connections of a listener. refuse is called once
+// for a connection with a fault; what it returns is written as the last answer.
+func Listen(l net.Listener, refuse func(Fault, net.Addr) []byte) net.Listener {
+	return &listener{l, refuse}
+}
+
+type listener struct {
+	net.Listener
+	refuse func(Fault, net.Addr) []byte
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, refuse: l.refuse}, nil
+}
+
+// conn hands on bytes up to the end of a message, or to a fault. Read is called by
+// one goroutine.
+type conn struct {
+	net.Conn
+	refuse func(Fault, net.Addr) []byte
+
+	machine machine
+	rest    []byte // arrived, and not looked at: of the next message
+	at      int    // in rest
+
+	mu      sync.Mutex // guards following
+	refused bool
+}
+
+// Read hands on what arrives. Behind a message it looks at the next only when it is
+// asked for it, which a server does when it has answered.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if c.machine.fault != 0 {
+		return 0, c.end()
+	}
+	c.machine.next()
+	n := copy(p, c.rest[c.at:])
+	var err error
+	if n > 0 {
+		if c.at += n; c.at == len(c.rest) {
+			c.rest, c.at = c.rest[:0], 0
+		}
+	} else {
+		n, err = c.Conn.Read(p)
+	}
+	taken := c.machine.take(p[:n])
+	if taken < n {
+		if c.at == 0 || len(c.rest) == 0 {
+			c.rest, c.at = append(c.rest[:0], p[taken:n]...), 0
+		} else {
+			c.at -= n - taken // they came from there
+		}
+	}
+	if taken == 0 && c.machine.fault != 0 {
+		return 0, c.end()
+	}
+	return taken, err
+}
+
+// Bounds of the wait for a client that is still sending what is refused: closed at
+// once, the connection would be reset, and the answer lost.
+const (
+	linger     = 500 * time.Millisecond
+	lingerMost = 256 << 10
+)
+
+// end writes the refusal, once, and ends the connection.
+func (c *conn) end() error {
+	c.mu.Lock()
+	done := c.refused
+	c.refused = true
+	c.mu.Unlock()
+	if done {
+		return io.EOF
+	}
+	if answer := c.refuse(c.machine.fault, c.Conn.RemoteAddr()); len(answer) > 0 {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(linger)) // a client that doesn't read gets no answer
+		if _, err := c.Conn.Write(answer); err == nil {
+			if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+				_ = half.CloseWrite()
+			}
+			_ = c.Conn.SetReadDeadline(time.Now().Add(linger))
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerMost)
+		}
+	}
+	return io.EOF
+}
+
+// Write is the server's, until the connection has been refused.
+func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	refused := c.refused
+	c.mu.Unlock()
+	if refused {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
