@@ -32,6 +32,13 @@ type chain struct {
 	gaps     int
 	open     map[callKey]place
 
+	of      io.ReaderAt       // what is read now, for places
+	until   uint64            // the last record that counts in it; 0: all
+	endsIn  [32]byte          // that record's hash
+	excused bool              // what stands behind it doesn't count, and the next segment says so
+	skipped int64             // bytes behind it
+	retired map[uint64]string // last records of deleted segments, and their hashes
+
 	mark *Checkpoint // a record that must be met; nil for none
 	met  bool
 
@@ -50,6 +57,7 @@ type callKey struct {
 // place is where a record stands.
 type place struct {
 	seq  uint64
+	of   io.ReaderAt
 	at   int64 // offset of the line
 	size int   // of the line without its line break
 }
@@ -113,6 +121,10 @@ func (c *chain) line(text []byte, ended bool) error {
 	if ended {
 		c.at++
 	}
+	if c.until != 0 && c.anchored && c.seq == c.until {
+		c.skipped += c.at - start
+		return nil
+	}
 	_, isJSON := c.doc.Scan(text)
 	if c.torn.sum != nil {
 		return c.behindTear(text, start, isJSON, ended)
@@ -168,7 +180,7 @@ func (c *chain) settleDoubt(isJSON bool) error {
 // take makes e the last whole record.
 func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 	c.seq, c.hash, c.unended = e.seq, sha256.Sum256(text), !ended
-	c.last = place{seq: e.seq, at: start, size: len(text)}
+	c.last = place{seq: e.seq, of: c.of, at: start, size: len(text)}
 	if c.records++; c.records == 1 {
 		c.first = e.seq
 	}
@@ -192,6 +204,10 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		delete(c.open, key)
 	case KindGap:
 		c.gaps++
+	case KindNotice:
+		if string(e.event) == EventRetired {
+			c.retire(text)
+		}
 	}
 	return nil
 }
@@ -242,7 +258,7 @@ func (c *chain) end() error {
 	if c.doubt != nil {
 		return c.doubt
 	}
-	if c.mark != nil && !c.met && c.torn.sum == nil {
+	if c.mark != nil && !c.met && c.torn.sum == nil && c.until == 0 {
 		return c.broken(c.seq+1, fmt.Sprintf("is missing: the checkpoint is of record %d", c.mark.Seq))
 	}
 	return nil

@@ -16,9 +16,9 @@ type file interface {
 	Close() error
 }
 
-// Fault is the failed write or sync after which a journal records nothing more. A
-// file is never synced again after a failed sync: the kernel would call the lost
-// pages good. A new journal on the same file finds what was written of it.
+// Fault is the failed write or sync after which a journal records nothing until it
+// has begun another segment. A file is never synced again after a failed sync: the
+// kernel would call the lost pages good.
 type Fault struct {
 	File string
 	Op   string // check, write or sync
@@ -89,21 +89,24 @@ func (j *Journal) writeBatch() {
 	j.pending, j.spare, j.writing = j.spare[:0], nil, true
 	j.mu.Unlock()
 	op, err := j.put(lines)
+	rotated := err == nil && j.rotate(len(lines), last)
 	j.mu.Lock()
 	j.writing = false
 	if cap(lines) <= keepBytes {
 		j.spare = lines[:0]
 	}
 	if err != nil {
-		// A later version may open a new file here, begin it with the gap and go on
-		// from durable and sealed.
 		j.fault = &Fault{File: j.name, Op: op, Seq: j.durable + 1, Err: err}
 		j.failures.Add(1)
 		j.pending, j.spare = nil, nil
+		j.recoverLater()
 	} else {
 		j.syncs.Add(1)
 		j.records.Add(last - j.durable)
 		j.durable, j.sealed = last, hash
+		if rotated {
+			j.retire()
+		}
 	}
 	j.done.Broadcast()
 }
@@ -179,11 +182,13 @@ func (j *Journal) Close() error {
 	}
 	_, err := j.join(&Record{Event: EventShutdown}, KindNotice)
 	j.closed = true
+	close(j.stop)
 	if err != nil {
 		j.mu.Unlock()
 	} else {
 		err = j.commit(j.seq)
 	}
+	j.recovery.Wait()
 	j.mu.Lock()
 	if j.armed && j.timer.Stop() {
 		j.armed = false

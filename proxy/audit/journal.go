@@ -16,6 +16,11 @@ type Settings struct {
 	// KeyFile holds the key of digests, 32 bytes to 4 KiB, all of which count. If
 	// empty, 32 random bytes are made once in <file>.key, or per process for "-".
 	KeyFile string `yaml:"key_file"`
+	// RotateSize and RotateAge end a segment of the log, 64 MiB and 24 h; a negative
+	// value never. Keep is how many closed segments stay, 0 for all.
+	RotateSize int           `yaml:"rotate_size"`
+	RotateAge  time.Duration `yaml:"rotate_age"`
+	Keep       int           `yaml:"keep"`
 	// Config is the hash of the configuration, for each record. It is no setting.
 	Config string `yaml:"-"`
 }
@@ -75,11 +80,15 @@ type Journal struct {
 	sealed  [32]byte   // hash of that line
 	time    time.Time  // of the last record
 	missed  uint64     // riding records dropped since the last record
-	fault   *Fault     // once set, nothing is written any more
+	fault   *Fault     // while set, nothing is written
 	closed  bool
 	intents []slot // those without outcome, and free places
 
 	recovered []Record // intents of an earlier life
+
+	segment  segment        // the file being written
+	recovery sync.WaitGroup // of the goroutine that ends a fault
+	stop     chan struct{}  // closed by Close
 
 	timer    *time.Timer // of the flush; nil before the first riding record
 	armed    bool        // the timer runs
@@ -89,8 +98,9 @@ type Journal struct {
 
 // slot keeps the line of an intent until it is settled, to close it at shutdown.
 type slot struct {
-	seq  uint64 // 0 if free
-	line []byte // kept for its room when free
+	seq    uint64 // 0 if free
+	failed bool   // its outcome could not be recorded
+	line   []byte // kept for its room when free
 }
 
 // Intent is a write that was announced. Each is to be settled once.
@@ -121,6 +131,9 @@ func (j *Journal) Intend(rec *Record) (Intent, error) {
 	}
 	in := Intent{j: j, seq: rec.Seq, slot: j.keep(rec.Seq, line), exchange: rec.Exchange, call: rec.Call}
 	if err := j.commit(rec.Seq); err != nil {
+		j.mu.Lock()
+		j.intents[in.slot].seq = 0 // nothing will be sent
+		j.mu.Unlock()
 		return Intent{}, err
 	}
 	return in, nil
@@ -128,7 +141,7 @@ func (j *Journal) Intend(rec *Record) (Intent, error) {
 
 // Settle records what became of the write, of which rec.Outcome is one word. After
 // an error the answer of AWS is not durably known: the intent is closed as unknown
-// when the log is opened again.
+// when records can be written again.
 func (in Intent) Settle(rec *Record) error {
 	j := in.j
 	rec.Exchange, rec.Call = in.exchange, in.call
@@ -138,11 +151,19 @@ func (in Intent) Settle(rec *Record) error {
 		return ErrSettled
 	}
 	if _, err := j.join(rec, KindOutcome); err != nil {
+		j.intents[in.slot].failed = true
 		j.mu.Unlock()
 		return err
 	}
-	j.intents[in.slot].seq = 0
-	return j.commit(rec.Seq)
+	err := j.commit(rec.Seq)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil {
+		j.intents[in.slot].failed = true // closed as unknown when records can be written again
+	} else {
+		j.intents[in.slot].seq = 0
+	}
+	return err
 }
 
 // Answer records what the client is told about a write. Not before it has returned
@@ -172,7 +193,7 @@ func (j *Journal) Notice(event string, rec *Record) error {
 	return j.record(rec, KindNotice)
 }
 
-// Err is why nothing can be recorded any more, a *Fault; nil while all is well.
+// Err is why nothing can be recorded now, a *Fault; nil while all is well.
 func (j *Journal) Err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

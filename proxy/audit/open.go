@@ -35,7 +35,8 @@ type hooks struct {
 func Open(s Settings) (*Journal, error) { return open(s, hooks{}) }
 
 func open(s Settings, h hooks) (*Journal, error) {
-	j := &Journal{name: s.File, config: s.Config, now: h.now}
+	j := &Journal{name: s.File, config: s.Config, now: h.now, stop: make(chan struct{})}
+	j.segment = newSegment(s, h)
 	j.done.L = &j.mu
 	if j.now == nil {
 		j.now = time.Now
@@ -52,7 +53,10 @@ func open(s Settings, h hooks) (*Journal, error) {
 		if f, found, err = openLog(s.File); err != nil {
 			return nil, err
 		}
-		j.file = logFile{f}
+		j.file = logFile{f, s.File}
+		if err := j.segment.begin(f, found); err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", s.File, err), f.Close())
+		}
 	}
 	if h.wrap != nil {
 		j.file = h.wrap(j.file)
@@ -88,7 +92,7 @@ func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
 			j.mu.Unlock()
 			return err
 		}
-		if err := j.mend(f, found); err != nil {
+		if err := j.mend(found); err != nil {
 			j.mu.Unlock()
 			return fmt.Errorf("cannot take up audit file %q: %w", s.File, err)
 		}
@@ -101,10 +105,10 @@ func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
 }
 
 // mend accounts for what a crash has left. It is called with mu held.
-func (j *Journal) mend(f io.ReaderAt, found *chain) error {
+func (j *Journal) mend(found *chain) error {
 	if found.records > 0 {
 		var last Record
-		if err := readRecord(f, found.last, &last); err != nil {
+		if err := readRecord(found.last, &last); err != nil {
 			return err
 		}
 		j.time = last.Time
@@ -122,7 +126,7 @@ func (j *Journal) mend(f io.ReaderAt, found *chain) error {
 	bySeq := func(a, b place) int { return cmp.Compare(a.seq, b.seq) }
 	for _, at := range slices.SortedFunc(maps.Values(found.open), bySeq) {
 		line := make([]byte, at.size)
-		if _, err := f.ReadAt(line, at.at); err != nil {
+		if _, err := at.of.ReadAt(line, at.at); err != nil {
 			return err
 		}
 		var intent Record
@@ -136,9 +140,9 @@ func (j *Journal) mend(f io.ReaderAt, found *chain) error {
 	return nil
 }
 
-func readRecord(f io.ReaderAt, at place, rec *Record) error {
+func readRecord(at place, rec *Record) error {
 	line := make([]byte, at.size)
-	if _, err := f.ReadAt(line, at.at); err != nil {
+	if _, err := at.of.ReadAt(line, at.at); err != nil {
 		return err
 	}
 	return json.Unmarshal(line, rec)
@@ -156,15 +160,43 @@ func openLog(path string) (*os.File, *chain, error) {
 	if err := lock(f); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot lock audit file %q: is another process writing to it? %w", path, err), f.Close())
 	}
-	found, err := takeStock(f, verifyBytes)
+	_ = os.Remove(path + ".new") // of a change of segments that a crash has cut off
+	found, err := takeUp(f, path)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", path, err), f.Close())
 	}
 	return f, found, nil
 }
 
-// takeStock reads the last bytes of a log, at most so many.
-func takeStock(f *os.File, most int64) (*chain, error) {
+// takeUp reads the end of the log: of the active segment, and of the one before, in
+// which intents may be that have no outcome. The file of that one stays open as long
+// as the chain is needed, which is until the process has started.
+func takeUp(f *os.File, path string) (*chain, error) {
+	before, err := Segments(path)
+	if err != nil {
+		return nil, err
+	}
+	found := &chain{anchored: true}
+	if size, err := f.Stat(); err == nil && len(before) > 1 && size.Size() <= verifyBytes {
+		last, err := os.Open(before[len(before)-2])
+		if err != nil {
+			return nil, err
+		}
+		found.anchored = false // it may begin in the middle of the chain
+		if found, err = takeStock(found, last, verifyBytes, f); err != nil {
+			return nil, fmt.Errorf("segment %s: %w", last.Name(), err)
+		}
+	}
+	found.at = 0
+	if first, _, err := firstOf(f); err == nil && first > 1 && len(before) == 1 {
+		found.anchored = false // the segments before it were taken away
+	}
+	return takeStock(found, f, verifyBytes, nil)
+}
+
+// takeStock reads the last bytes of a segment, at most so many; next is the one that
+// follows it, if there is one.
+func takeStock(found *chain, f *os.File, most int64, next *os.File) (*chain, error) {
 	at, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -172,7 +204,12 @@ func takeStock(f *os.File, most int64) (*chain, error) {
 	if !at.Mode().IsRegular() {
 		return nil, fmt.Errorf("it is not a regular file (%s)", at.Mode().Type())
 	}
-	found := &chain{anchored: true}
+	found.of = f
+	if next != nil {
+		if err := found.endBefore(next); err != nil {
+			return nil, err
+		}
+	}
 	if from := at.Size() - most; from > 0 {
 		found.anchored = false
 		if found.at, err = lineBehind(f, from); err != nil {
@@ -180,6 +217,9 @@ func takeStock(f *os.File, most int64) (*chain, error) {
 		}
 	}
 	if err := found.read(io.NewSectionReader(f, found.at, at.Size()-found.at)); err != nil {
+		return nil, err
+	}
+	if err := found.ended(); err != nil {
 		return nil, err
 	}
 	if !found.anchored {
@@ -222,13 +262,16 @@ func syncDir(path string) error {
 	return nil
 }
 
-// logFile is a log on a disk.
-type logFile struct{ *os.File }
+// logFile is a log on a disk, and the name that it should have.
+type logFile struct {
+	*os.File
+	path string
+}
 
 // Check fails if the file was removed, renamed or replaced: what is written to it
 // would be found by nobody.
 func (f logFile) Check() error {
-	named, err := os.Lstat(f.Name())
+	named, err := os.Lstat(f.path)
 	if err != nil {
 		return err
 	}

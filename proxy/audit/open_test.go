@@ -103,7 +103,7 @@ func TestALongLogIsTakenUpFromItsEnd(t *testing.T) {
 	for most := size; most > 0; most-- {
 		f, err := os.Open(path)
 		must(t, err)
-		found, err := takeStock(f, most)
+		found, err := takeStock(&chain{anchored: true}, f, most, nil)
 		_ = f.Close()
 		if most <= int64(len(lines[4])) {
 			if err == nil {

@@ -34,6 +34,9 @@ const (
 	EventCrash     = "crash"      // of an outcome: the process ended while the call was out
 	EventTorn      = "torn"       // of a gap: bytes before it are no whole records
 	EventDropped   = "dropped"    // of a gap: records of reads that found no room
+	EventFault     = "fault"      // of a gap, the first record of a segment: the one before ended in a fault, and what it holds behind the record before this one doesn't count; of an outcome: it could not be recorded
+	EventRetired   = "retired"    // segments were deleted by their number; the findings name their last record
+	EventReopened  = "reopened"   // the first record after Reopen
 )
 
 // Record is one line of the log. Fields keep order and name for ever; new ones go

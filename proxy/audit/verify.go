@@ -60,6 +60,10 @@ func verify(r io.Reader, mark *Checkpoint) (Summary, error) {
 	case c.unended:
 		err = c.broken(c.seq, "has no line break")
 	}
+	return c.summary(), err
+}
+
+func (c *chain) summary() Summary {
 	s := Summary{Records: c.records, First: c.first, Last: c.seq, Gaps: c.gaps}
 	if c.records > 0 {
 		s.LastHash = hex.EncodeToString(c.hash[:])
@@ -68,5 +72,5 @@ func verify(r io.Reader, mark *Checkpoint) (Summary, error) {
 		s.OpenIntents = append(s.OpenIntents, intent.seq)
 	}
 	slices.Sort(s.OpenIntents)
-	return s, err
+	return s
 }

@@ -1,0 +1,282 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fill writes a few exchanges, and leaves the last call open.
+func fill(t *testing.T, j *Journal, from, n int) {
+	t.Helper()
+	for i := from; i < from+n; i++ {
+		in, err := j.Intend(write(fmt.Sprint("x", i)))
+		must(t, err)
+		if i < from+n-1 {
+			must(t, in.Settle(&Record{Outcome: "ok"}))
+			must(t, j.Answer(&Record{Exchange: fmt.Sprint("x", i), Reply: 200}))
+		}
+	}
+}
+
+// small rotates after about three exchanges.
+func small(path string) Settings { return Settings{File: path, RotateSize: 2 << 10, RotateAge: -1} }
+
+// rotated is a closed log of several segments, with a restart in it.
+func rotated(t *testing.T, keep int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	for life := range 2 {
+		s := small(path)
+		s.Keep = keep
+		j, err := Open(s)
+		must(t, err)
+		fill(t, j, life*20, 20)
+		must(t, j.Close())
+	}
+	return path
+}
+
+func segments(t *testing.T, path string, atLeast int) []string {
+	t.Helper()
+	names, err := Segments(path)
+	must(t, err)
+	if len(names) < atLeast {
+		t.Fatalf("got %d segments, want %d at least", len(names), atLeast)
+	}
+	return names
+}
+
+func TestTheChainGoesOnOverSegments(t *testing.T) {
+	path := rotated(t, 0)
+	names := segments(t, path, 5)
+	summary, err := VerifyFile(path, nil)
+	if err != nil || summary.First != 1 || summary.Records != summary.Last || len(summary.OpenIntents) != 0 {
+		t.Fatalf("got %+v, %v, want a sound log", summary, err)
+	}
+	if _, err := VerifyFile(path, &Checkpoint{summary.Last, summary.LastHash}); err != nil {
+		t.Error(err)
+	}
+	// Whatever is done to a closed segment is found.
+	for i, name := range names[:len(names)-1] {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		lines := strings.SplitAfter(string(text), "\n")
+		f := func(what, changed string) {
+			t.Helper()
+			must(t, os.WriteFile(name, []byte(changed), 0o600))
+			if _, err := VerifyFile(path, nil); err == nil {
+				t.Errorf("segment %d: %s is not found", i, what)
+			}
+			must(t, os.WriteFile(name, text, 0o600))
+		}
+		f("its last record dropped", strings.Join(lines[:len(lines)-2], ""))
+		f("a record dropped", strings.Join(append(append([]string{}, lines[:1]...), lines[2:]...), ""))
+		f("its first record dropped", strings.Join(lines[1:], ""))
+		f("a record appended", string(text)+lines[0])
+		f("a text changed", strings.Replace(string(text), `"x`, `"y`, 1))
+		f("half a line at its end", string(text)+"{")
+		must(t, os.Remove(name))
+		if _, err := VerifyFile(path, nil); err == nil {
+			t.Errorf("segment %d is gone, and that is not found", i)
+		}
+		must(t, os.WriteFile(name, text, 0o600))
+	}
+	if _, err := VerifyFile(path, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRetentionIsExplained(t *testing.T) {
+	path := rotated(t, 2)
+	names := segments(t, path, 2)
+	if len(names) > 4 { // two, one that is told of but not yet deleted, and the active one
+		t.Errorf("got %d segments, want no more", len(names))
+	}
+	summary, err := VerifyFile(path, nil)
+	if err != nil || summary.First == 1 {
+		t.Errorf("got %+v, %v, want a sound log that doesn't begin at 1", summary, err)
+	}
+	must(t, os.Remove(names[0]))
+	next, err := VerifyFile(path, nil)
+	var chain *ChainError
+	if len(names) > 3 && err == nil { // that one had been told of
+		must(t, os.Remove(names[1]))
+		next, err = VerifyFile(path, nil)
+	}
+	if !errors.As(err, &chain) {
+		t.Errorf("got %+v, %v, want a segment that nobody retired to be missed", next, err)
+	}
+}
+
+// A crash at each step of a change of segments loses nothing.
+func TestACrashWhileSegmentsChange(t *testing.T) {
+	f := func(what string, crash func(path string)) {
+		t.Run(what, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			j, err := Open(Settings{File: path, RotateAge: -1})
+			must(t, err)
+			fill(t, j, 0, 5)
+			must(t, j.Close())
+			crash(path)
+			j, err = Open(Settings{File: path, RotateAge: -1})
+			must(t, err)
+			fill(t, j, 10, 5)
+			must(t, j.Close())
+			summary, err := VerifyFile(path, nil)
+			if err != nil || summary.First != 1 || len(summary.OpenIntents) != 0 {
+				t.Errorf("got %+v, %v, want a sound log", summary, err)
+			}
+			if _, err := os.Stat(path + ".new"); err == nil {
+				t.Error("the half-made segment is still there")
+			}
+		})
+	}
+	empty := func(path string) { must(t, os.WriteFile(path, nil, 0o600)) }
+	f("nothing", func(string) {})
+	f("the new one is made", func(path string) { empty(path + ".new") })
+	f("the old one has its name", func(path string) {
+		empty(path + ".new")
+		must(t, os.Rename(path, path+".000000000001"))
+	})
+	f("the new one has its place", func(path string) {
+		must(t, os.Rename(path, path+".000000000001"))
+		empty(path)
+	})
+	f("the first line of the new one is cut", func(path string) {
+		text, err := os.ReadFile(path)
+		must(t, err)
+		must(t, os.Rename(path, path+".000000000001"))
+		n := strings.Count(string(text), "\n")
+		must(t, os.WriteFile(path, fmt.Appendf(nil, `{"v":1,"seq":%d,"ti`, n+1), 0o600))
+	})
+}
+
+// An intent in one segment gets its outcome in the next, and one that a crash has left
+// open before a change of segments is found behind it.
+func TestOpenIntentsAreFoundInTheSegmentBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j, err := Open(Settings{File: path, RotateAge: -1})
+	must(t, err)
+	_, err = j.Intend(write("open"))
+	must(t, err)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	must(t, j.Close())
+	must(t, os.WriteFile(path+".000000000001", text, 0o600)) // as of the moment of the crash
+	must(t, os.WriteFile(path, nil, 0o600))
+	j, err = Open(Settings{File: path, RotateAge: -1})
+	must(t, err)
+	if got := j.Recovered(); len(got) != 1 || got[0].Exchange != "open" {
+		t.Errorf("got %v, want the open intent", got)
+	}
+	must(t, j.Close())
+	if summary, err := VerifyFile(path, nil); err != nil || len(summary.OpenIntents) != 0 {
+		t.Errorf("got %+v, %v", summary, err)
+	}
+}
+
+// flaky is a log on a disk that fails for a while.
+type flaky struct {
+	file
+	broken *atomic.Bool
+}
+
+func (f flaky) Write(b []byte) (int, error) {
+	if f.broken.Load() {
+		n, _ := f.file.Write(b[:len(b)/2]) // a full disk takes a part
+		return n, syscall.ENOSPC
+	}
+	return f.file.Write(b)
+}
+
+func (f flaky) Sync() error {
+	if f.broken.Load() {
+		return syscall.ENOSPC
+	}
+	return f.file.Sync()
+}
+
+// When the disk is back, records are written again without a restart, and the log
+// tells of the gap.
+func TestAFaultEndsWhenTheDiskIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		var broken atomic.Bool
+		j, err := open(Settings{File: path}, hooks{wrap: func(f file) file { return flaky{f, &broken} }})
+		must(t, err)
+		fill(t, j, 0, 3)
+		out, err := j.Intend(write("out"))
+		must(t, err)
+		broken.Store(true)
+		var fault *Fault
+		if err := out.Settle(&Record{Outcome: "ok"}); !errors.As(err, &fault) {
+			t.Fatalf("got %v, want the fault", err)
+		}
+		if _, err := j.Intend(write("refused")); !errors.As(err, &fault) {
+			t.Fatalf("got %v, want the fault to stay", err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if j.Err() == nil {
+			t.Fatal("the fault has ended though the disk is full")
+		}
+		broken.Store(false)
+		time.Sleep(recoverMost)
+		synctest.Wait()
+		if err := j.Err(); err != nil {
+			t.Fatalf("got %v, want records written again", err)
+		}
+		fill(t, j, 10, 3)
+		must(t, j.Close())
+		summary, err := VerifyFile(path, nil)
+		if err != nil || summary.Gaps != 1 || len(summary.OpenIntents) != 0 {
+			t.Errorf("got %+v, %v, want a sound log with a gap", summary, err)
+		}
+		text, err := os.ReadFile(path)
+		must(t, err)
+		for _, want := range []string{`"event":"fault","findings":["record `, `"exchange":"out"`, `"outcome":"unknown"`} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("got %s, want %s in it", text, want)
+			}
+		}
+		if strings.Contains(string(text), "refused") {
+			t.Error("what was refused is in the log")
+		}
+		j, err = Open(Settings{File: path})
+		must(t, err)
+		must(t, j.Close())
+	})
+}
+
+// A log that was moved away goes on in a new file, with its chain.
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j, err := Open(Settings{File: path})
+	must(t, err)
+	fill(t, j, 0, 3)
+	must(t, os.Rename(path, path+".1"))
+	must(t, j.Reopen())
+	fill(t, j, 10, 3)
+	must(t, j.Reopen()) // nobody has moved it: it is closed under its number
+	fill(t, j, 20, 3)
+	must(t, j.Close())
+	if _, err := VerifyFile(path, nil); err == nil {
+		t.Error("a part of the log is missing, and that is not found")
+	}
+	must(t, os.Rename(path+".1", path+".000000000001"))
+	if summary, err := VerifyFile(path, nil); err != nil || summary.First != 1 {
+		t.Errorf("got %+v, %v, want a sound log with the part back in its place", summary, err)
+	}
+	if _, err := os.Stat(path + ".000000000001"); err != nil {
+		t.Error(err)
+	}
+	segments(t, path, 3)
+}
