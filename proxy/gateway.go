@@ -383,6 +383,16 @@ func ids(findings []rules.Finding) []string {
 	return list
 }
 
+// ReopenAudit begins another segment of the audit log, under its name: for logs that
+// are moved away by something else, such as logrotate.
+func (g *Gateway) ReopenAudit() {
+	if err := g.journal.Reopen(); err != nil {
+		g.log.Error().Err(err).Msg("cannot reopen the audit log")
+		return
+	}
+	g.log.Info().Msg("the audit log is reopened")
+}
+
 func (g *Gateway) auditCounts() (records, failures float64) {
 	c := g.journal.Counts()
 	return float64(c.Records), float64(c.Failures)

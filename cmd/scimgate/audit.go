@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -19,18 +18,13 @@ func auditCommand() *cobra.Command {
 	verify := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Tell whether an audit log is what was written: nothing changed, dropped or inserted",
-		Long: `verify reads an audit log from its first record on, and checks the chain of hashes. That
+		Long: `verify reads an audit log with all its segments, and checks the chain of hashes. That
 whole records are missing at the end no log can show by itself: --against names a record
 that was seen elsewhere, as SEQ:HASH, which the summary of an earlier run prints.`,
 		Example: "  scimgate audit verify audit.jsonl",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
-			if err != nil {
-				return &failure{exitUsage, "", err}
-			}
-			defer f.Close()
-			summary, err := check(f, against)
+			summary, err := check(args[0], against)
 			var usage *failure
 			if errors.As(err, &usage) {
 				return usage
@@ -50,14 +44,17 @@ that was seen elsewhere, as SEQ:HASH, which the summary of an earlier run prints
 	return c
 }
 
-func check(log io.Reader, against string) (audit.Summary, error) {
+func check(log, against string) (audit.Summary, error) {
+	if _, err := os.Stat(log); err != nil {
+		return audit.Summary{}, &failure{exitUsage, "", err}
+	}
 	if against == "" {
-		return audit.Verify(log)
+		return audit.VerifyFile(log, nil)
 	}
 	seq, hash, _ := strings.Cut(against, ":")
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil || len(hash) != 64 {
 		return audit.Summary{}, &failure{exitUsage, "", fmt.Errorf("--against %q is not SEQ:HASH", against)}
 	}
-	return audit.VerifyAgainst(log, audit.Checkpoint{Seq: n, Hash: hash})
+	return audit.VerifyFile(log, &audit.Checkpoint{Seq: n, Hash: hash})
 }

@@ -49,6 +49,7 @@ or here, and the last of these wins.`,
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		context.AfterFunc(ctx, stop) // a second signal ends at once
 		go reload(ctx, g, c.Flag("config").Value.String(), settings)
+		go reopen(ctx, g)
 		return g.Serve(ctx)
 	}
 	return c
@@ -88,6 +89,21 @@ func reload(ctx context.Context, g *proxy.Gateway, file string, settings func() 
 			continue
 		}
 		_ = g.Reload(config.Settings, policy, config.Audit.Config) // it has told of its error
+	}
+}
+
+// reopen begins another segment of the audit log at SIGUSR1.
+func reopen(ctx context.Context, g *proxy.Gateway) {
+	signalled := make(chan os.Signal, 1)
+	signal.Notify(signalled, syscall.SIGUSR1)
+	defer signal.Stop(signalled)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signalled:
+			g.ReopenAudit()
+		}
 	}
 }
 

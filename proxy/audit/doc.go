@@ -6,11 +6,12 @@
 // [Intent] is durable before the first byte of a write leaves, its outcome and
 // the [Journal.Answer] before the first byte of the answer. Records that arrive
 // together share one write and one sync; reads ride with the next batch. When a
-// record can't be made durable, its door says so and every later one too.
+// record can't be made durable, its door says so, and every later one too until another
+// file has been begun.
 //
-// It judges nothing, sends nothing and logs nothing. It neither rotates files nor
-// ships them. Begin with [Open] and the doors in journal.go; commit.go has the
-// group commit, chain.go the reading of a log, which both [Open] and [Verify] use.
+// It judges nothing, sends nothing and logs nothing. Begin with [Open] and the doors in
+// journal.go; commit.go has the group commit, segment.go the change of files, chain.go
+// the reading of a log, which both [Open] and [VerifyFile] use.
 //
 // # What a log looks like after a crash
 //
