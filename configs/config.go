@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/scimgate/scimgate/proxy"
 	"github.com/scimgate/scimgate/proxy/translate"
@@ -40,6 +38,9 @@ type Config struct {
 	// Templates say what to fill in where a required name is missing, by the path
 	// of the attribute. {name.familyName} stands for another attribute's value.
 	Templates map[string]string `yaml:"templates"`
+	// Tenants are other endpoints beside the one that these settings describe, by name.
+	// What a tenant leaves out is as it is here, but for tokens.
+	Tenants map[string]*Config `yaml:"tenants"`
 }
 
 // Load reads the settings: defaults, then the file, then the environment, then
@@ -47,14 +48,15 @@ type Config struct {
 // values by the name of the key. The error tells of all faults at once, each with
 // its place.
 func Load(file string, environ []string, flags map[string]string) (*Config, error) {
-	values, faults := map[string]string{}, []error(nil)
-	c := &Config{}
+	c, r := &Config{}, &reading{file: file, values: map[string]string{}, tenants: map[string]*reading{}}
+	values, faults := r.values, []error(nil)
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read configuration: %w", err)
 		}
-		faults = append(faults, c.read(file, text, values)...)
+		faults = append(faults, r.read(text)...)
+		c.Rules, c.Templates = r.rules, r.templates
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
@@ -71,6 +73,14 @@ func Load(file string, environ []string, flags map[string]string) (*Config, erro
 		values[name] = value
 	}
 	faults = append(faults, c.fill(values)...)
+	for _, name := range slices.Sorted(maps.Keys(r.tenants)) {
+		t, err := r.tenants[name].tenant(r)
+		faults = append(faults, err...)
+		if c.Tenants == nil {
+			c.Tenants = map[string]*Config{}
+		}
+		c.Tenants[name] = t
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -78,75 +88,26 @@ func Load(file string, environ []string, flags map[string]string) (*Config, erro
 		return nil, err
 	}
 	c.Audit.Config = c.Hash()
-	return c, nil
+	return c, c.addTenants()
 }
 
-// read takes the values of a YAML file, by the names of their keys. Unknown keys
-// are faults with line and column.
-func (c *Config) read(file string, text []byte, values map[string]string) (faults []error) {
-	doc, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return []error{fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, true))}
-	}
-	known := map[string]bool{}
-	for _, k := range Keys() {
-		known[k.Name] = true
-	}
-	var visit func(node ast.Node, prefix string)
-	visit = func(node ast.Node, prefix string) {
-		switch n := node.(type) {
-		case *ast.MappingNode:
-			for _, v := range n.Values {
-				visit(v, prefix)
-			}
-		case *ast.MappingValueNode:
-			name := prefix + n.Key.String()
-			at := n.Key.GetToken().Position
-			place := fmt.Sprintf("%s:%d:%d", file, at.Line, at.Column)
-			switch {
-			case name == "rules" || name == "templates":
-				into := map[string]string{}
-				if err := yaml.NodeToValue(n.Value, &into); err != nil {
-					faults = append(faults, fmt.Errorf("%s: %s is not a list of names and texts", place, name))
-				}
-				if name == "rules" {
-					c.Rules = into
-				} else {
-					c.Templates = into
-				}
-			case known[name]:
-				if list, ok := n.Value.(*ast.SequenceNode); ok && isList(name) {
-					var texts []string
-					for _, v := range list.Values {
-						texts = append(texts, strings.Trim(v.GetToken().Value, " "))
-					}
-					values[name] = strings.Join(texts, ",")
-				} else if s, ok := n.Value.(ast.ScalarNode); ok {
-					values[name] = fmt.Sprint(s.GetValue())
-					if t := n.Value.GetToken(); t != nil && n.Value.Type() != ast.StringType {
-						values[name] = strings.TrimSpace(t.Value)
-					}
-				} else {
-					faults = append(faults, fmt.Errorf("%s: %s takes one value", place, name))
-				}
-			case isGroup(name):
-				visit(n.Value, name+".")
-			default:
-				faults = append(faults, fmt.Errorf("%s: %s is no setting%s", place, name, nearest(name, keyNames())))
-			}
-		case *ast.NullNode, *ast.CommentGroupNode:
-		default:
-			if node != nil {
-				faults = append(faults, fmt.Errorf("%s: %q holds no settings", file, prefix))
-			}
+// addTenants makes the tenants settings of the gateway, with their policies.
+func (c *Config) addTenants() error {
+	for _, name := range slices.Sorted(maps.Keys(c.Tenants)) {
+		t := c.Tenants[name]
+		policy, err := t.Rulebook()
+		if err != nil {
+			return fmt.Errorf("tenants.%s: %w", name, err)
 		}
+		c.Settings.Tenants = append(c.Settings.Tenants, proxy.TenantSettings{
+			Name: name, Upstream: t.Upstream, Pace: t.Pace, Client: t.Client, Tokens: t.Settings.Tokens, Guard: t.Guard, Policy: policy,
+		})
 	}
-	for _, d := range doc.Docs {
-		if d.Body != nil {
-			visit(d.Body, "")
-		}
-	}
-	return faults
+	return nil
+}
+
+func isKey(name string) bool {
+	return slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name })
 }
 
 func isList(name string) bool {

@@ -43,7 +43,7 @@ func envNames() (names []string) {
 }
 
 func keyNames() []string {
-	names := []string{"rules", "templates"}
+	names := []string{"rules", "templates", "tenants"}
 	for _, k := range Keys() {
 		names = append(names, k.Name)
 	}

@@ -34,14 +34,25 @@ func (g *Gateway) adminServer() *http.Server {
 			fmt.Fprintf(w, "audit: %s\n", g.auditState())
 			fmt.Fprintf(w, "upstream: %s\n", g.upstreamState())
 			fmt.Fprintf(w, "open deactivations: %d\n", g.leavers.Len())
-			if what, until := g.tenant.overridden(); what != "" {
-				fmt.Fprintf(w, "override: %s until %s\n", what, until.Format(time.RFC3339))
+			for _, t := range g.tenants {
+				if what, until := t.overridden(); what != "" {
+					fmt.Fprintf(w, "override: %s of %s until %s\n", what, t.name, until.Format(time.RFC3339))
+				}
 			}
 		}
 	})
 	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.leavers.All()) })
+	mux.HandleFunc("GET /checkpoint", func(w http.ResponseWriter, _ *http.Request) {
+		if c := g.lastCheckpoint.Load(); c != nil {
+			fmt.Fprintln(w, c)
+		}
+	})
 	mux.HandleFunc("GET /unexplained", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.mysteries.all()) })
-	mux.HandleFunc("GET /guard", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.tenant.guard.Status()) })
+	mux.HandleFunc("GET /guard", func(w http.ResponseWriter, r *http.Request) {
+		if t := g.asked(w, r); t != nil {
+			answerJSON(w, t.guard.Status())
+		}
+	})
 	mux.HandleFunc("POST /guard/release", g.release)
 	mux.HandleFunc("GET /override", g.answerOverride)
 	mux.HandleFunc("POST /override", g.answerOverride)
@@ -55,21 +66,34 @@ func (g *Gateway) adminServer() *http.Server {
 // maxRelease bounds how long a guard can be released.
 const maxRelease = 24 * time.Hour
 
+// asked is the tenant that an order is about: ?tenant=NAME, or the first.
+func (g *Gateway) asked(w http.ResponseWriter, r *http.Request) *Tenant {
+	t, err := g.named(r.FormValue("tenant"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+	}
+	return t
+}
+
 // release lets what a guard holds pass for a while: ?kind=user_deletes&for=1h.
 func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
+	t := g.asked(w, r)
+	if t == nil {
+		return
+	}
 	kind, unknown := guard.ParseKind(r.FormValue("kind"))
 	while, err := time.ParseDuration(r.FormValue("for"))
 	if unknown != nil || err != nil || while <= 0 || while > maxRelease {
 		http.Error(w, "kind is user_deletes, group_deletes, deactivations or removals; for is a time such as 1h, 24h at most", http.StatusBadRequest)
 		return
 	}
-	if err := g.journal.Notice("guard_release", &audit.Record{Findings: []string{kind.String() + " " + while.String()}}); err != nil {
+	if err := g.journal.Notice("guard_release", &audit.Record{Tenant: t.name, Findings: []string{kind.String() + " " + while.String()}}); err != nil {
 		http.Error(w, "the release cannot be recorded: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	g.tenant.guard.Release(kind, while)
-	g.log.Warn().Str("kind", kind.String()).Dur("for", while).Msg("a guard is released")
-	answerJSON(w, g.tenant.guard.Status())
+	t.guard.Release(kind, while)
+	g.log.Warn().Str("tenant", t.name).Str("kind", kind.String()).Dur("for", while).Msg("a guard is released")
+	answerJSON(w, t.guard.Status())
 }
 
 func answerJSON(w http.ResponseWriter, value any) {
@@ -123,6 +147,9 @@ func (g *Gateway) readiness() (status int, text string) {
 }
 
 func (g *Gateway) auditState() string {
+	if g.journal.Scarce() {
+		return "no room, what takes access away goes into the space that was reserved, other writes are held: " + g.journal.Err().Error()
+	}
 	if err := g.journal.Err(); err != nil {
 		return "failed, writes are held: " + err.Error()
 	}
@@ -130,8 +157,10 @@ func (g *Gateway) auditState() string {
 }
 
 func (g *Gateway) upstreamState() string {
-	if g.tenant.breaker.Open() {
-		return "down, calls are refused until a probe is answered"
+	for _, t := range g.tenants {
+		if t.breaker.Open() {
+			return "down (" + t.name + "), calls are refused until a probe is answered"
+		}
 	}
 	return "ok"
 }

@@ -143,16 +143,17 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 // authenticate puts AWS's token in the place of a gateway token, where the gateway
 // holds AWS's. Failures are limited, so that a guesser can't fill the log.
 func (g *Gateway) authenticate(x *Exchange) *Reply {
-	if g.tokens == nil || x.Token == nil {
+	t := x.tenant
+	if t.keeper == nil || x.Token == nil {
 		return nil
 	}
-	name, ok := g.tokens.Match(x.Token)
+	name, ok := t.keeper.Match(x.Token)
 	if ok {
-		x.actor, x.Token = name, g.tokens.Upstream()
+		x.actor, x.Token = name, t.keeper.Upstream()
 		return nil
 	}
 	x.Token = nil
-	if !g.guesses.Allow() {
+	if !t.guesses.Allow() {
 		return x.again(soon, "Too many requests with a wrong token.", nil)
 	}
 	return x.refuse(401, "", strings.TrimRight(x.said(scim.TokenUnknown, ""), " "), nil)
@@ -195,7 +196,7 @@ func (g *Gateway) refuseBytes(fault wire.Fault, peer net.Addr) []byte {
 		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")
 	}
 	took := time.Since(x.Began)
-	g.metrics.answered(0, r.Status, took)
+	g.metrics.answered(x.tenant.name, 0, r.Status, took)
 	g.line(x, r, took)
 	return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Type: application/scim+json\r\nContent-Length: %d\r\nX-Scimgate-Exchange: %s\r\nConnection: close\r\n\r\n%s",
 		len(r.Body), x.ID, r.Body)

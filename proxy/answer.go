@@ -25,7 +25,7 @@ func (x *Exchange) base() string {
 	if x.Host == "" {
 		return ""
 	}
-	return x.scheme + "://" + x.Host + x.tenant.shownPrefix()
+	return x.scheme + "://" + x.Host + x.tenant.shown
 }
 
 // done is a success. PutUser answers 201 (AWS's example); a client of SCIM expects

@@ -47,7 +47,7 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 // the only way on which anything reaches AWS. Its error is a *scim.CallError.
 func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 	c.Authorization, c.UserAgent = x.Token, x.UserAgent
-	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes}
+	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes, Of: x.tenant.name}
 	if c.Write {
 		ask.Kind = pace.Write
 	}
@@ -138,29 +138,36 @@ func retryAfter(err error) time.Duration {
 func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Response, error) {
 	x.Calls++
 	var intent audit.Intent
+	var announced *audit.Record
 	if c.Write {
 		var err error
-		if intent, err = g.journal.Intend(g.recordOf(x, c)); err != nil {
+		announced = g.recordOf(x, c)
+		x.vital = x.vital || c.revokes
+		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
+		}
+		for _, d := range x.tenant.unsettled.overtaken(c.resource) {
+			g.tellSettled(x.tenant, &d.intent, translate.Untold.String(), "overtaken by "+x.ID)
 		}
 	}
 	began := time.Now()
 	resp, outcome, err := x.tenant.upstream.Send(c.Call, x.Deadline)
 	took := time.Since(began)
-	g.metrics.called(c.operation, outcome, resp.Status, took, waited)
+	g.metrics.called(x.tenant.name, c.operation, outcome, resp.Status, took, waited)
 	x.tenant.breaker.Report(err == nil && resp.Status < 500)
 	x.lastAWS = resp
 	if c.Write {
-		switch outcome {
-		case scim.Unknown:
-			x.doubt = true
-		case scim.Done:
-			x.wrote++
+		if outcome == scim.UpstreamError && resp.Status >= 500 { // it may have been carried out
+			outcome = scim.Unknown
 		}
+		g.weigh(x, announced, outcome, resp)
 		rec := g.recordOf(x, c)
 		rec.Outcome, rec.Status, rec.AWSID = outcome.String(), resp.Status, resp.RequestID
+		if outcome == scim.Unknown && g.cutShort.Load() {
+			rec.Event = audit.EventShutdown
+		}
 		rec.Wait, rec.Micros = waited.Microseconds(), took.Microseconds()
-		if outcome == scim.UpstreamError {
+		if resp.Status >= 400 {
 			rec.AWS, _, _ = scim.ReadError(resp.Body)
 		}
 		if recorded := intent.Settle(rec); recorded != nil {
@@ -174,4 +181,29 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		return resp, &scim.CallError{Reason: scim.Unsent, RetryAfter: outage, Err: err}
 	}
 	return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: err}
+}
+
+// weigh takes in how a write has ended. One that may still be carried out closes its
+// lane for a while; one of which it isn't known what became is asked about later.
+func (g *Gateway) weigh(x *Exchange, intent *audit.Record, outcome scim.Outcome, resp scim.Response) {
+	switch outcome {
+	case scim.Done:
+		x.wrote++
+	case scim.Unknown:
+		from := time.Now()
+		// AWS itself has done with a call that it answers; what stands in between may give
+		// up while AWS is still at work.
+		if resp.Status == 0 || resp.Status == 502 || resp.Status == 504 {
+			x.doubt = true
+			from = from.Add(x.tenant.settle)
+		}
+		x.tenant.unsettled.add(*intent, from)
+	}
+}
+
+func needOf(revokes bool) audit.Need {
+	if revokes {
+		return audit.Vital
+	}
+	return audit.Ordinary
 }

@@ -17,8 +17,8 @@ const (
 	driveMost  = 10 * time.Minute
 )
 
-// drive carries on, until ctx ends, the deactivations that AWS has not shown, with
-// the token that the gateway holds itself. It stops for a user who is activated
+// drive carries on, until ctx ends, the deactivations that AWS has not shown, and asks
+// about writes in doubt, for tenants whose token the gateway holds itself. It stops for a user who is activated
 // again, since that takes the user off the list.
 func (g *Gateway) drive(ctx context.Context) {
 	type plan struct {
@@ -34,17 +34,29 @@ func (g *Gateway) drive(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		for _, t := range g.tenants {
+			if t.keeper == nil {
+				continue
+			}
+			if due := t.unsettled.take(time.Now()); len(due) > 0 {
+				g.settle(t, t.keeper.Upstream(), due)
+			}
+		}
 		if g.leavers.Len() == 0 {
 			clear(plans)
 			continue
 		}
 		for _, l := range g.leavers.All() {
+			t, err := g.named(l.Tenant)
+			if err != nil || t.keeper == nil {
+				continue
+			}
 			p, known := plans[l.ID]
 			if !known {
 				p = plan{l.Since.Add(driveFirst), driveFirst}
 			}
 			if now := time.Now(); !now.Before(p.next) && ctx.Err() == nil {
-				g.deactivateOpen(l.ID)
+				g.deactivateOpen(t, l.ID)
 				p.after = min(2*p.after, driveMost)
 				p.next = time.Now().Add(p.after)
 			}
@@ -54,10 +66,10 @@ func (g *Gateway) drive(ctx context.Context) {
 }
 
 // deactivateOpen is an exchange without a client.
-func (g *Gateway) deactivateOpen(id string) {
-	x := g.begin()
+func (g *Gateway) deactivateOpen(t *Tenant, id string) {
+	x := g.beginFor(t)
 	x.ID, x.Client, x.Method = ulid.Make().String(), "scimgate", "PATCH"
-	x.actor, x.Token = "scimgate", g.tokens.Upstream()
+	x.actor, x.Token = "scimgate", t.keeper.Upstream()
 	x.Target = scim.Target{Operation: scim.PatchUser, ID: id}
 	x.Document = []byte(translate.Deactivation)
 	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true

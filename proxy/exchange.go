@@ -39,21 +39,31 @@ type Exchange struct {
 	only    func() bool // asked when the lane is entered whether there is still something to do; or nil
 	scheme  string      // by which the client reached the gateway: http or https
 	tenant  *Tenant
+	prefix  string        // path of the Base URL by which it came, as far as it is the tenant's own
 	policy  *Policy       // what the exchange began with, whatever is reloaded meanwhile
 	lane    *pace.Turn    // of the resource that is written, or nil
 	waited  time.Duration // for lane and budget
 	lastAWS scim.Response // the last answer of AWS, for the record
 	doubt   bool          // a call was sent of which it isn't known what became
 	wrote   int           // writes that AWS carried out
+	vital   bool          // a call took access away, so the records have the last of the disk
 }
 
 // begin starts an exchange.
-func (g *Gateway) begin() *Exchange {
+func (g *Gateway) begin() *Exchange { return g.beginFor(g.tenants[0]) }
+
+func (g *Gateway) beginFor(t *Tenant) *Exchange {
 	now := time.Now()
 	return &Exchange{
-		ID: ulid.Make().String(), Began: now, Deadline: now.Add(g.settings.Client.Patience), scheme: g.scheme,
-		tenant: g.tenant, policy: g.tenant.inForce(now),
+		ID: ulid.Make().String(), Began: now, Deadline: now.Add(t.patience), scheme: g.scheme,
+		tenant: t, policy: t.inForce(now), prefix: t.prefix,
 	}
+}
+
+// of makes the exchange one of a tenant, when it is known whose it is.
+func (x *Exchange) of(t *Tenant, prefix string) {
+	x.tenant, x.policy, x.prefix = t, t.inForce(x.Began), prefix
+	x.Deadline = x.Began.Add(t.patience)
 }
 
 // found adds findings of a parser.

@@ -11,20 +11,16 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 
 	"github.com/scimgate/scimgate/proxy/audit"
-	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
-	"github.com/scimgate/scimgate/proxy/pace"
-	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/translate"
-	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -49,42 +45,16 @@ type Policy struct {
 	Discovery map[scim.Operation][]byte
 }
 
-// Tenant is one endpoint of AWS with what the gateway remembers about it.
-type Tenant struct {
-	name        string
-	prefix      string // path of the Base URL at AWS: "/TENANT/scim/v2"
-	policy      atomic.Pointer[Policy]
-	override    atomic.Pointer[override] // in force for a while, or nil
-	retryStatus int
-
-	upstream *upstream.Client
-	budgets  *pace.Budgets
-	lanes    *pace.Lanes
-	memory   *translate.Memory
-	breaker  pace.Breaker
-	retries  *pace.Retries
-	guard    *guard.Guard
-	drift    drift
-}
-
-// shownPrefix is the path of the Base URL that a client should use.
-func (t *Tenant) shownPrefix() string {
-	if t.prefix != "" {
-		return t.prefix
-	}
-	return "/scim/v2"
-}
-
 // Gateway is the server. New makes it, Listen binds its addresses, Serve runs it.
 type Gateway struct {
 	settings Settings
-	tenant   *Tenant
+	all      []TenantSettings
+	tenants  []*Tenant          // the first is the one of whoever names none
+	routes   map[string]*Tenant // by the first part of the path; nil: there is one tenant
 	journal  *audit.Journal
 	metrics  *metrics
 	log      zerolog.Logger
 
-	tokens     *tokens.Keeper // nil if clients bring AWS's own
-	guesses    *rate.Limiter
 	tls        *tls.Config // nil if something else does TLS
 	allow      networks    // none: all
 	proxies    networks    // whose X-Forwarded-For is believed
@@ -94,11 +64,16 @@ type Gateway struct {
 	jobs       jobs
 	scheme     string // of the URLs by which clients reach it
 
-	server   *fasthttp.Server
-	admin    *http.Server
-	listener net.Listener
-	adminOn  net.Listener
-	draining atomic.Bool
+	server    *fasthttp.Server
+	admin     *http.Server
+	listener  net.Listener
+	adminOn   net.Listener
+	draining  atomic.Bool
+	cutShort  atomic.Bool   // the grace time is over
+	hurry     chan struct{} // closed by Hurry
+	hurryOnce sync.Once
+
+	lastCheckpoint atomic.Pointer[audit.Checkpoint] // of the audit log, nil before there is one
 }
 
 // New opens the audit log and prepares everything; it does not listen yet.
@@ -112,18 +87,11 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.level %q is not debug, info, warn or error", s.Log.Level)
 	}
-	g := &Gateway{settings: s, log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
-	g.tenant = &Tenant{name: "default", prefix: pathOf(s.Upstream.URL), retryStatus: s.Client.RetryStatus}
-	g.tenant.policy.Store(&p)
-	if g.tenant.upstream, err = upstream.New(s.Upstream); err != nil {
-		return nil, fmt.Errorf("upstream: %w", err)
+	g := &Gateway{settings: s, all: s.all(p), hurry: make(chan struct{}), log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
+	if g.tenants, err = newTenants(g.all); err != nil {
+		return nil, err
 	}
-	if g.tenant.budgets, err = pace.NewBudgets(s.Pace); err != nil {
-		return nil, fmt.Errorf("pace: %w", err)
-	}
-	if g.tokens, err = tokens.Open(s.Tokens); err != nil {
-		return nil, fmt.Errorf("tokens: %w", err)
-	}
+	g.routes = routes(g.tenants)
 	if g.tls, err = s.Listen.tlsConfig(&g.log); err != nil {
 		return nil, fmt.Errorf("listen.cert_file: %w", err)
 	}
@@ -138,28 +106,20 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 			return nil, fmt.Errorf("admin.token_file: %w", err)
 		}
 	}
-	g.guesses = rate.NewLimiter(10, 50)
-	g.tenant.lanes = pace.NewLanes(pace.Bounds{})
-	g.tenant.memory = translate.NewMemory(p.Limits)
-	if g.journal, err = audit.Open(s.Audit); err != nil {
+	auditing := s.Audit
+	auditing.Told = g.checkpoint
+	if g.journal, err = audit.Open(auditing); err != nil {
 		return nil, fmt.Errorf("audit.file: %w", err)
-	}
-	for _, intent := range g.journal.Recovered() {
-		if op, ok := scim.ParseOperation(intent.Op); ok && op.Is(scim.CreateUser|scim.CreateGroup) {
-			g.tenant.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
-		}
 	}
 	if g.leavers, err = leavers.Open(leaversFile(s.Audit.File)); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the list of open deactivations: %w", err), g.journal.Close())
 	}
-	g.tenant.retries = pace.NewRetries()
-	g.tenant.guard = guard.New(s.Guard)
-	g.tenant.memory.Protect(g.tenant.guard.Protects)
+	g.recall()
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
 	}
-	g.metrics = newMetrics(g.auditCounts, g.tenant.breaker.Open, func() float64 { return float64(g.leavers.Len()) })
+	g.metrics = newMetrics(g)
 	g.server = &fasthttp.Server{
 		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
 		Handler:                      g.handle,
@@ -298,6 +258,7 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 		h.SetContentType(contentType)
 		resp.SetBodyRaw(r.Body)
 	}
+	g.settleWith(x)
 	h.Set("X-Scimgate-Exchange", x.ID)
 	if x.RequestID != "" {
 		h.Set("X-Request-Id", x.RequestID)
@@ -321,7 +282,7 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 		ctx.SetConnectionClose()
 	}
 	took := time.Since(x.Began)
-	g.metrics.answered(x.Target.Operation, r.Status, took)
+	g.metrics.answered(x.tenant.name, x.Target.Operation, r.Status, took)
 	g.metrics.found(x.Findings)
 	g.line(x, r, took)
 }
@@ -393,7 +354,12 @@ func (g *Gateway) ReopenAudit() {
 	g.log.Info().Msg("the audit log is reopened")
 }
 
-func (g *Gateway) auditCounts() (records, failures float64) {
-	c := g.journal.Counts()
-	return float64(c.Records), float64(c.Failures)
+// checkpoint tells the log of one of the audit log, where a tail that was cut off the
+// file is seen.
+func (g *Gateway) checkpoint(c audit.Checkpoint, err error) {
+	if err != nil {
+		g.log.Error().Err(err).Msg("a checkpoint cannot be kept: audit.checkpoint_file")
+	}
+	g.lastCheckpoint.Store(&c)
+	g.log.Info().Uint64("seq", c.Seq).Str("hash", c.Hash).Str("key", c.Key).Str("sig", c.Sig).Msg("checkpoint of the audit log")
 }

@@ -54,12 +54,12 @@ func (g *Gateway) guarded(x *Exchange, c *call) error {
 	}
 	switch ruling.Verdict {
 	case guard.Hold:
-		g.metrics.guard.WithLabelValues(kind.String(), "held").Inc()
+		g.metrics.guard.WithLabelValues(x.tenant.name, kind.String(), "held").Inc()
 		g.log.Error().Str("exchange", x.ID).Str("kind", kind.String()).Int("count", ruling.Count).Int("limit", ruling.Limit).
 			Msg("a guard holds back what takes too much away; scimgate guard release lets it pass")
 		return &scim.CallError{Reason: scim.Held, RetryAfter: heldFor, Err: &heldBack{ruling}}
 	case guard.Alarm:
-		g.metrics.guard.WithLabelValues(kind.String(), "alarm").Inc()
+		g.metrics.guard.WithLabelValues(x.tenant.name, kind.String(), "alarm").Inc()
 		g.log.Error().Str("exchange", x.ID).Str("kind", kind.String()).Int("count", ruling.Count).Int("limit", ruling.Limit).
 			Msg("a client takes unusually much away")
 	}

@@ -48,15 +48,15 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	active := gjson.GetBytes(resp.Body, "active").Type
 	switch {
 	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || active == gjson.False)):
-		g.metrics.deactivations.WithLabelValues("ok").Inc()
+		g.metrics.deactivations.WithLabelValues(x.tenant.name, "ok").Inc()
 		g.noLeaver(x.Target.ID, "shown")
 	case leaves && op == scim.DeleteUser && held(err): // it is the guard's to say when
 	case leaves:
-		g.metrics.deactivations.WithLabelValues("failed").Inc()
+		g.metrics.deactivations.WithLabelValues(x.tenant.name, "failed").Inc()
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Name: name, Exchange: x.ID, Since: time.Now().UTC()}); err != nil {
+		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Tenant: x.tenant.name, Name: name, Exchange: x.ID, Since: time.Now().UTC()}); err != nil {
 			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
 		}
 	case g.leavers.Len() == 0 || err != nil:

@@ -15,31 +15,38 @@ import (
 // operations, statuses, rules and outcomes only.
 type metrics struct {
 	registry      *prometheus.Registry
-	requests      *prometheus.CounterVec // operation, code
+	requests      *prometheus.CounterVec // tenant, operation, code
 	duration      prometheus.Histogram
-	calls         *prometheus.CounterVec // operation, outcome, code
+	calls         *prometheus.CounterVec // tenant, operation, outcome, code
 	callDuration  prometheus.Histogram
 	findings      *prometheus.CounterVec // rule, disposition
 	wait          prometheus.Histogram
 	panics        prometheus.Counter
-	deactivations *prometheus.CounterVec // outcome
-	guard         *prometheus.CounterVec // kind, verdict
+	deactivations *prometheus.CounterVec // tenant, outcome
+	guard         *prometheus.CounterVec // tenant, kind, verdict
 	unexplained   prometheus.Counter
 	drift         prometheus.Gauge
 
-	known sync.Map // [2]uint32 of operation and code → prometheus.Counter, so that no label is made per request
+	known sync.Map // labels → prometheus.Counter, so that no text is made per request
 }
 
-func newMetrics(audit func() (records, failures float64), down func() bool, leavers func() float64) *metrics {
+// labels are those of the counter of requests.
+type labels struct {
+	tenant string
+	op     scim.Operation
+	status int
+}
+
+func newMetrics(g *Gateway) *metrics {
 	seconds := []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_requests_total",
-			Help: "Requests of SCIM clients, by operation and the status that they were answered with."}, []string{"operation", "code"}),
+			Help: "Requests of SCIM clients, by operation and the status that they were answered with."}, []string{"tenant", "operation", "code"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scimgate_request_duration_seconds",
 			Help: "From a request's arrival to its answer.", Buckets: seconds}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_upstream_calls_total",
-			Help: "Calls to AWS, by operation, outcome (ok, upstream_error, not_sent, unknown) and status."}, []string{"operation", "outcome", "code"}),
+			Help: "Calls to AWS, by operation, outcome (ok, upstream_error, not_sent, unknown) and status."}, []string{"tenant", "operation", "outcome", "code"}),
 		callDuration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scimgate_upstream_call_duration_seconds",
 			Help: "Of calls to AWS, without waiting for their budget.", Buckets: seconds}),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_rule_hits_total",
@@ -48,9 +55,9 @@ func newMetrics(audit func() (records, failures float64), down func() bool, leav
 			Help: "How long calls waited for their budget.", Buckets: seconds}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "scimgate_panics_total", Help: "Faults of the gateway itself that were contained."}),
 		deactivations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_deactivations_total",
-			Help: "Deactivations of users, by outcome: ok when AWS showed active false, failed otherwise."}, []string{"outcome"}),
+			Help: "Deactivations of users, by outcome: ok when AWS showed active false, failed otherwise."}, []string{"tenant", "outcome"}),
 		guard: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_guard_total",
-			Help: "What guards against accidents said, by kind and verdict: alarm or held."}, []string{"kind", "verdict"}),
+			Help: "What guards against accidents said, by kind and verdict: alarm or held."}, []string{"tenant", "kind", "verdict"}),
 		unexplained: prometheus.NewCounter(prometheus.CounterOpts{Name: "scimgate_unexplained_total",
 			Help: "Refusals of AWS that no rule foresaw."}),
 		drift: prometheus.NewGauge(prometheus.GaugeOpts{Name: "scimgate_schema_drift",
@@ -60,33 +67,57 @@ func newMetrics(audit func() (records, failures float64), down func() bool, leav
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.drift,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scimgate_upstream_down", Help: "1 while the circuit to AWS is open."}, func() float64 {
-			if down() {
-				return 1
-			}
-			return 0
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scimgate_open_deactivations",
-			Help: "Users whose deactivation AWS has not shown yet: they may still have access."}, leavers),
-		counter("scimgate_audit_records_total", "Records written to the audit log.", func() float64 { n, _ := audit(); return n }),
-		counter("scimgate_audit_failures_total", "Records that could not be made durable. Above 0, writes are not forwarded.", func() float64 { _, n := audit(); return n }))
+		gauge("scimgate_open_deactivations", "Users whose deactivation AWS has not shown yet: they may still have access.", nil,
+			func() float64 { return float64(g.leavers.Len()) }),
+		gauge("scimgate_audit_writable", "1 while records can be made durable; 0.5 while only those of what takes access away can.", nil, g.auditWritable),
+		counter("scimgate_audit_records_total", "Records written to the audit log.", func() float64 { return float64(g.journal.Counts().Records) }),
+		counter("scimgate_audit_failures_total", "Writes and syncs of the audit log that failed.", func() float64 { return float64(g.journal.Counts().Failures) }),
+		counter("scimgate_audit_dropped_total", "Records of reads that found no room.", func() float64 { return float64(g.journal.Counts().Dropped) }))
+	for _, t := range g.tenants {
+		tenant := prometheus.Labels{"tenant": t.name}
+		m.registry.MustRegister(
+			gauge("scimgate_upstream_down", "1 while the circuit to AWS is open.", tenant, func() float64 { return number(t.breaker.Open()) }),
+			gauge("scimgate_unsettled_writes", "Writes of which it isn't known what became, and about which AWS was not asked yet.", tenant,
+				func() float64 { return float64(t.unsettled.n.Load()) }),
+			gauge("scimgate_pace_waiting", "Calls that wait for their budget.", tenant, func() float64 { return float64(t.budgets.State().Waiting) }),
+			gauge("scimgate_lanes", "Resources that are written, waited for or left alone for a while.", tenant, func() float64 { return float64(t.lanes.Len()) }))
+	}
 	return m
+}
+
+func gauge(name, help string, labels prometheus.Labels, read func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read)
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// auditWritable is how much of the audit log can be written.
+func (g *Gateway) auditWritable() float64 {
+	if g.journal.Scarce() {
+		return 0.5
+	}
+	return number(g.journal.Err() == nil)
 }
 
 // answered counts one request. Counters of labels that were seen before are found
 // without making strings.
-func (m *metrics) answered(op scim.Operation, status int, took time.Duration) {
-	key := [2]uint32{uint32(op), uint32(status)}
+func (m *metrics) answered(tenant string, op scim.Operation, status int, took time.Duration) {
+	key := labels{tenant, op, status}
 	c, ok := m.known.Load(key)
 	if !ok {
-		c, _ = m.known.LoadOrStore(key, m.requests.WithLabelValues(op.String(), strconv.Itoa(status)))
+		c, _ = m.known.LoadOrStore(key, m.requests.WithLabelValues(tenant, op.String(), strconv.Itoa(status)))
 	}
 	c.(prometheus.Counter).Inc()
 	m.duration.Observe(took.Seconds())
 }
 
-func (m *metrics) called(op scim.Operation, outcome scim.Outcome, status int, took, waited time.Duration) {
-	m.calls.WithLabelValues(op.String(), outcome.String(), strconv.Itoa(status)).Inc()
+func (m *metrics) called(tenant string, op scim.Operation, outcome scim.Outcome, status int, took, waited time.Duration) {
+	m.calls.WithLabelValues(tenant, op.String(), outcome.String(), strconv.Itoa(status)).Inc()
 	m.callDuration.Observe(took.Seconds())
 	m.wait.Observe(waited.Seconds())
 }

@@ -32,8 +32,7 @@ func (t *Tenant) inForce(now time.Time) *Policy {
 }
 
 // order puts an override in force: "observe", "SG401=off", or "end" to end it.
-func (g *Gateway) order(what string, while time.Duration) error {
-	t := g.tenant
+func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 	changed := *t.policy.Load()
 	id, word, single := strings.Cut(what, "=")
 	switch {
@@ -64,7 +63,7 @@ func (g *Gateway) order(what string, while time.Duration) error {
 	} else {
 		t.override.Store(&override{&changed, what, time.Now().Add(while)})
 	}
-	g.log.Warn().Str("what", what).Dur("for", while).Msg("an override is ordered")
+	g.log.Warn().Str("tenant", t.name).Str("what", what).Dur("for", while).Msg("an override is ordered")
 	return nil
 }
 
@@ -78,20 +77,24 @@ func (t *Tenant) overridden() (what string, until time.Time) {
 
 // answerOverride serves /override: what is in force, or by POST ?what=observe&for=1h.
 func (g *Gateway) answerOverride(w http.ResponseWriter, r *http.Request) {
+	t := g.asked(w, r)
+	if t == nil {
+		return
+	}
 	if r.Method == http.MethodPost {
 		while, err := time.ParseDuration(r.FormValue("for"))
 		if r.FormValue("what") == "end" {
 			err = nil
 		}
 		if err == nil {
-			err = g.order(r.FormValue("what"), while)
+			err = g.order(t, r.FormValue("what"), while)
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 	}
-	what, until := g.tenant.overridden()
+	what, until := t.overridden()
 	answerJSON(w, struct {
 		What  string    `json:"what"`
 		Until time.Time `json:"until,omitzero"`
@@ -105,13 +108,16 @@ func (g *Gateway) Reload(s Settings, p Policy, config string) error {
 	if err := s.Check(); err != nil {
 		return g.refuseReload(err)
 	}
-	if changed := g.needsRestart(s.WithDefaults()); len(changed) > 0 {
+	list := s.all(p)
+	if changed := g.needsRestart(s.WithDefaults(), list); len(changed) > 0 {
 		return g.refuseReload(fmt.Errorf("%s changed, which needs a restart; nothing of the new configuration is in force", strings.Join(changed, ", ")))
 	}
 	if err := g.journal.Reconfigured(config); err != nil {
 		return fmt.Errorf("cannot record the new configuration, so it is not in force: %w", err)
 	}
-	g.tenant.policy.Store(&p)
+	for i, t := range g.tenants {
+		t.policy.Store(&list[i].Policy)
+	}
 	g.log.Info().Str("config", config).Msg("the configuration is reloaded")
 	return nil
 }
@@ -129,7 +135,7 @@ func (g *Gateway) refuseReload(err error) error {
 
 // needsRestart names the groups of settings that differ. The audit settings' own hash
 // of the configuration is no setting.
-func (g *Gateway) needsRestart(s Settings) (changed []string) {
+func (g *Gateway) needsRestart(s Settings, list []TenantSettings) (changed []string) {
 	now := g.settings
 	s.Audit.Config, now.Audit.Config = "", ""
 	for _, group := range []struct {
@@ -143,6 +149,9 @@ func (g *Gateway) needsRestart(s Settings) (changed []string) {
 		if fmt.Sprintf("%#v", group.old) != fmt.Sprintf("%#v", group.new) {
 			changed = append(changed, group.name)
 		}
+	}
+	if len(changed) == 0 && !sameTenants(g.all, list) {
+		changed = append(changed, "tenants")
 	}
 	return changed
 }

@@ -14,11 +14,6 @@ import (
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
-// settleTime is how long a resource is left alone after a write of which it isn't
-// known what became: longer than the upstream takes for anything, so that it can't
-// be carried out behind a later one.
-const settleTime = 30 * time.Second
-
 // perform carries the exchange out by calls to AWS.
 func (g *Gateway) perform(x *Exchange) *Reply {
 	switch {
@@ -74,7 +69,7 @@ func (x *Exchange) leave() {
 	}
 	settle := time.Duration(0)
 	if x.doubt {
-		settle = settleTime
+		settle = x.tenant.settle
 	}
 	x.lane.Leave(settle)
 	x.lane = nil
@@ -247,7 +242,7 @@ func (g *Gateway) plain(x *Exchange) translate.Plan {
 // belowBase is the raw target without the prefix by which the gateway is reached.
 func (x *Exchange) belowBase() string {
 	target := string(x.RawTarget)
-	for _, prefix := range []string{x.tenant.prefix, "/scim/v2"} {
+	for _, prefix := range []string{x.prefix, x.tenant.prefix, "/scim/v2"} {
 		if rest, ok := strings.CutPrefix(target, prefix); ok && prefix != "" && strings.HasPrefix(rest, "/") {
 			return rest
 		}

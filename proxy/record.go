@@ -69,7 +69,7 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 	write := x.Target.Operation.Is(scim.Writes)
 	switch {
 	case x.Calls > 0 && write:
-		return g.journal.Answer(rec)
+		return g.journal.Answer(rec, needOf(x.vital))
 	case x.Calls > 0:
 		g.journal.Ride(rec)
 		return nil

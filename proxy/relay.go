@@ -29,7 +29,7 @@ func (g *Gateway) relay(x *Exchange, resp scim.Response) *Reply {
 	case resp.Status >= 300 && resp.Status < 400:
 		return x.again(outage, fmt.Sprintf("AWS answered with a redirection (%d), which is not followed. Check upstream.url.", resp.Status), nil)
 	}
-	if resp.Status == 401 && g.tokens != nil { // the client's own token is right
+	if resp.Status == 401 && x.tenant.keeper != nil { // the client's own token is right
 		g.log.Error().Str("exchange", x.ID).Msg("AWS refuses the token that the gateway holds: tokens.upstream")
 		return x.again(outage, "AWS does not accept the token that the gateway holds; its operator has been told.", nil)
 	}

@@ -11,7 +11,13 @@ import (
 // is sent to AWS is written from what it found. Its refusals show the right Base
 // URL.
 func (g *Gateway) route(x *Exchange) *Reply {
-	target, faults := scim.ParseTarget(x.Method, x.RawTarget, x.tenant.prefix)
+	t, prefix := g.tenantOf(x.RawTarget)
+	if t == nil {
+		x.found([]scim.Fault{{Kind: scim.UnknownBase}})
+		return closing(x.refuse(404, "", "The URL does not begin with a Base URL of the gateway. In Okta: the Base URL is https://HOST/TENANT/scim/v2, HOST being the gateway's own name and TENANT what its operator calls this one, without a slash at the end.", nil))
+	}
+	x.of(t, prefix)
+	target, faults := scim.ParseTarget(x.Method, x.RawTarget, prefix)
 	x.found(faults)
 	x.Target = target
 	if target.Operation != 0 || x.policy.Observe && !unsafe[faults[len(faults)-1].Kind] {
@@ -21,7 +27,7 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	if r.Status == 404 {
 		f := &x.Findings[len(x.Findings)-1]
 		r = x.refuse(404, "", fmt.Sprintf("%s. In Okta: the Base URL is https://HOST%s, HOST being the gateway's own name, without a slash at the end. [%s]",
-			rules.Sentence(f.Text()), x.tenant.shownPrefix(), f.ID), nil)
+			rules.Sentence(f.Text()), x.tenant.shown, f.ID), nil)
 	}
 	r.Close = true
 	return r

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/wire"
@@ -63,7 +64,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	drove := make(chan struct{})
 	go func() {
 		defer close(drove)
-		if g.tokens != nil {
+		if slices.ContainsFunc(g.tenants, func(t *Tenant) bool { return t.keeper != nil }) {
 			g.drive(driving)
 		}
 	}()
@@ -86,27 +87,73 @@ func (g *Gateway) secured(l net.Listener) net.Listener {
 	return wire.Listen(l, g.refuseBytes)
 }
 
+// lastMoment is how long before the end of the grace time the calls to AWS are ended
+// that are still under way, so that their clients get an answer that they repeat.
+const lastMoment = 2 * time.Second
+
 // drain ends what is under way; drove is closed when no deactivation is driven on
 // any more.
 func (g *Gateway) drain(drove <-chan struct{}) error {
 	g.draining.Store(true)
 	g.log.Info().Msg("draining")
-	time.Sleep(g.settings.Listen.DrainDelay) // load balancers learn that readiness is red
+	select { // load balancers learn that readiness is red
+	case <-time.After(g.settings.Listen.DrainDelay):
+	case <-g.hurry:
+		return g.endNow()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.settings.Listen.ShutdownWithin)
 	defer cancel()
-	err := g.server.ShutdownWithContext(ctx)
-	if g.admin != nil {
-		err = errors.Join(err, g.admin.Shutdown(ctx))
+	cut := time.AfterFunc(max(g.settings.Listen.ShutdownWithin-lastMoment, 0), func() {
+		g.cutShort.Store(true)
+		g.closeStores(true)
+	})
+	defer cut.Stop()
+	ended := make(chan error, 1)
+	go func() {
+		err := g.server.ShutdownWithContext(ctx)
+		if g.admin != nil {
+			err = errors.Join(err, g.admin.Shutdown(ctx))
+		}
+		g.jobs.wait(ctx)
+		g.closeStores(false)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		g.closeStores(true)
+		g.jobs.wait(context.Background()) // no call of theirs can last now
+		<-drove
+		if g.cutShort.Load() {
+			err = errors.Join(err, ErrCutShort)
+		}
+		err = errors.Join(err, g.leavers.Close())
+		if closing := g.journal.Close(); closing != nil {
+			err = errors.Join(err, fmt.Errorf("cannot close the audit log: %w", closing))
+		}
+		return err
+	case <-g.hurry:
+		return g.endNow()
 	}
-	g.jobs.wait(ctx)
-	g.tenant.budgets.Close()
-	g.tenant.lanes.Close()
-	g.tenant.upstream.Close()
-	g.jobs.wait(context.Background()) // no call of theirs can last now
-	<-drove
-	err = errors.Join(err, g.leavers.Close())
-	if closing := g.journal.Close(); closing != nil {
-		err = errors.Join(err, fmt.Errorf("cannot close the audit log: %w", closing))
+}
+
+func (g *Gateway) closeStores(abort bool) {
+	for _, st := range g.stores() {
+		st.close(abort)
 	}
-	return err
+}
+
+// Hurry ends a drain at once: the log is closed with what is under way as unknown.
+func (g *Gateway) Hurry() { g.hurryOnce.Do(func() { close(g.hurry) }) }
+
+// ErrCutShort ends a Serve whose grace time was over before what was under way.
+var ErrCutShort = errors.New("calls to AWS were still under way at the end of listen.shutdown_within; their clients were told to come again")
+
+// ErrHurried ends a Serve that was told to hurry.
+var ErrHurried = errors.New("ended at once; what was under way is recorded as unknown")
+
+func (g *Gateway) endNow() error {
+	if err := g.journal.Close(); err != nil {
+		return errors.Join(ErrHurried, fmt.Errorf("cannot close the audit log: %w", err))
+	}
+	return ErrHurried
 }

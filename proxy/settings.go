@@ -26,6 +26,9 @@ type Settings struct {
 	Guard    guard.Settings    `yaml:"guard"`
 	Schemas  time.Duration     `yaml:"schemas_every"` // how often AWS's own list of attributes is compared with the table of the rules, 24 h
 	Log      Log               `yaml:"log"`
+	// Tenants are others than the one that upstream, pace, client, tokens and guard
+	// describe.
+	Tenants []TenantSettings `yaml:"-"`
 }
 
 // Listen is where SCIM clients connect.
@@ -91,12 +94,28 @@ func (s Settings) WithDefaults() Settings {
 		otherwise(&s.Listen.DrainDelay, 5*time.Second)
 	}
 	otherwise(&s.Admin.Address, "127.0.0.1:8081")
-	otherwise(&s.Client.Patience, 55*time.Second)
-	otherwise(&s.Client.RetryStatus, 429)
+	s.Client = s.Client.withDefaults()
 	otherwise(&s.Schemas, 24*time.Hour)
 	s.Guard = s.Guard.WithDefaults()
 	otherwise(&s.Log.Level, "info")
 	return s
+}
+
+func (c Client) withDefaults() Client {
+	otherwise(&c.Patience, 55*time.Second)
+	otherwise(&c.RetryStatus, 429)
+	return c
+}
+
+func (c Client) check() error {
+	c = c.withDefaults()
+	switch {
+	case c.RetryStatus != 429 && c.RetryStatus != 503:
+		return fmt.Errorf("retry_status %d is not 429 or 503", c.RetryStatus)
+	case c.Patience < 0:
+		return errors.New("patience is negative")
+	}
+	return nil
 }
 
 func otherwise[T comparable](value *T, fallback T) {
@@ -112,8 +131,8 @@ func (s Settings) Check() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	s = s.WithDefaults()
-	if err := s.Upstream.Check(); err != nil {
-		fault("upstream: %w", err)
+	if err := checkTenants(s.all(Policy{})); err != nil {
+		fault("%w", err)
 	}
 	if _, _, err := net.SplitHostPort(s.Listen.Address); err != nil {
 		fault("listen.address %q is not host:port", s.Listen.Address)
@@ -136,21 +155,12 @@ func (s Settings) Check() error {
 			fault("admin.address %q is not on the loopback, and metrics tell about people's accounts: name admin.token_file", s.Admin.Address)
 		}
 	}
-	if err := s.Tokens.Check(); err != nil {
-		fault("tokens: %w", err)
-	}
-	if err := s.Guard.Check(); err != nil {
-		fault("guard: %w", err)
-	}
 	if s.Audit.File == "" {
 		fault("audit.file is missing: name a file, or - for standard output")
 	}
-	if s.Client.RetryStatus != 429 && s.Client.RetryStatus != 503 {
-		fault("client.retry_status %d is not 429 or 503", s.Client.RetryStatus)
-	}
 	for name, d := range map[string]time.Duration{
 		"listen.read_timeout": s.Listen.ReadTimeout, "listen.idle_timeout": s.Listen.IdleTimeout, "listen.drain_delay": s.Listen.DrainDelay,
-		"listen.shutdown_within": s.Listen.ShutdownWithin, "client.patience": s.Client.Patience, "schemas_every": s.Schemas,
+		"listen.shutdown_within": s.Listen.ShutdownWithin, "schemas_every": s.Schemas,
 	} {
 		if d < 0 {
 			fault("%s is negative", name)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,11 +16,12 @@ import (
 )
 
 // adminFlags say where the admin listener of a running gateway is.
-type adminFlags struct{ address, tokenFile string }
+type adminFlags struct{ address, tokenFile, tenant string }
 
 func (a *adminFlags) declare(flags *pflag.FlagSet) {
 	flags.StringVar(&a.address, "admin", "127.0.0.1:8081", "host:port of the gateway's admin listener")
 	flags.StringVar(&a.tokenFile, "admin-token-file", "", "the file of admin.token_file, if there is one")
+	flags.StringVar(&a.tenant, "tenant", "", "name of the tenant, where there are several")
 }
 
 func guardCommand() *cobra.Command {
@@ -123,6 +125,12 @@ const maxAdminAnswer = 32 << 20
 
 func fetch(method string, admin adminFlags, path string, values url.Values) ([]byte, error) {
 	const hint = "is the gateway running, and is this its admin.address?"
+	if values = maps.Clone(values); admin.tenant != "" {
+		if values == nil {
+			values = url.Values{}
+		}
+		values.Set("tenant", admin.tenant)
+	}
 	req, err := http.NewRequest(method, "http://"+admin.address+path+"?"+values.Encode(), nil)
 	if err != nil {
 		return nil, &failure{exitUsage, hint, err}

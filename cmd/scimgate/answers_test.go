@@ -234,8 +234,8 @@ func TestGuardHoldsMassDeletion(t *testing.T) {
 		t.Errorf("got %d %s, want it released", status, body)
 	}
 	c.through(204, "DELETE", "/Users/"+ids[3], "")
-	if _, metrics := c.adminAsks("GET", "/metrics"); !strings.Contains(metrics, `scimgate_guard_total{kind="user_deletes",verdict="held"} 2`) ||
-		!strings.Contains(metrics, `scimgate_guard_total{kind="deactivations",verdict="alarm"} 1`) {
+	if _, metrics := c.adminAsks("GET", "/metrics"); !strings.Contains(metrics, `scimgate_guard_total{kind="user_deletes",tenant="default",verdict="held"} 2`) ||
+		!strings.Contains(metrics, `scimgate_guard_total{kind="deactivations",tenant="default",verdict="alarm"} 1`) {
 		t.Errorf("got %s, want the guards counted", metrics)
 	}
 	names := 0

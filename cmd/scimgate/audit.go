@@ -1,11 +1,10 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,23 +14,30 @@ import (
 func auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Check an audit log", Args: cobra.NoArgs}
 	var against string
+	var keyFiles []string
 	verify := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Tell whether an audit log is what was written: nothing changed, dropped or inserted",
-		Long: `verify reads an audit log with all its segments, and checks the chain of hashes. That
-whole records are missing at the end no log can show by itself: --against names a record
-that was seen elsewhere, as SEQ:HASH, which the summary of an earlier run prints.`,
-		Example: "  scimgate audit verify audit.jsonl",
+		Long: `verify reads an audit log with all its segments, and checks the chain of hashes. Two
+things no log can show by itself. That whole records are missing at its end: --against
+names a checkpoint that was kept elsewhere, as SEQ:HASH or with its signature, of which
+the gateway's log on standard error and audit.checkpoint_file tell. That all of it was
+written anew: with --public-key, each checkpoint must have been signed by that key.`,
+		Example: "  scimgate audit verify audit.jsonl --public-key audit.jsonl.pub --against $(tail -1 checkpoints)",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			summary, err := check(args[0], against)
+			summary, err := verifyLog(args[0], against, keyFiles)
 			var usage *failure
 			if errors.As(err, &usage) {
 				return usage
 			}
 			out := c.OutOrStdout()
-			fmt.Fprintf(out, "%d records are sound, %d to %d; %d intents have no outcome, %d gaps are recorded\n",
+			fmt.Fprintf(out, "%d records are sound, %d to %d; %d intents have no outcome, %d gaps are recorded",
 				summary.Records, summary.First, summary.Last, len(summary.OpenIntents), summary.Gaps)
+			if len(keyFiles) > 0 {
+				fmt.Fprintf(out, ", %d checkpoints are signed", summary.Signed)
+			}
+			fmt.Fprintln(out)
 			if err != nil {
 				return &failure{exitAudit, "keep the file as it is; somebody or a disk has changed it", err}
 			}
@@ -39,22 +45,30 @@ that was seen elsewhere, as SEQ:HASH, which the summary of an earlier run prints
 			return nil
 		},
 	}
-	verify.Flags().StringVar(&against, "against", "", "a checkpoint that was kept elsewhere, SEQ:HASH")
+	verify.Flags().StringVar(&against, "against", "", "a checkpoint that was kept elsewhere, SEQ:HASH or SEQ:HASH:KEY:SIGNATURE")
+	verify.Flags().StringArrayVar(&keyFiles, "public-key", nil, "PEM file of a key that signs checkpoints, any number of times")
 	c.AddCommand(verify)
 	return c
 }
 
-func check(log, against string) (audit.Summary, error) {
+func verifyLog(log, against string, keyFiles []string) (audit.Summary, error) {
 	if _, err := os.Stat(log); err != nil {
 		return audit.Summary{}, &failure{exitUsage, "", err}
 	}
+	var keys []ed25519.PublicKey
+	for _, file := range keyFiles {
+		key, err := audit.ReadPublicKey(file)
+		if err != nil {
+			return audit.Summary{}, &failure{exitUsage, "the gateway writes it beside the log, as FILE.pub", fmt.Errorf("--public-key: %w", err)}
+		}
+		keys = append(keys, key)
+	}
 	if against == "" {
-		return audit.VerifyFile(log, nil)
+		return audit.VerifyFile(log, nil, keys...)
 	}
-	seq, hash, _ := strings.Cut(against, ":")
-	n, err := strconv.ParseUint(seq, 10, 64)
-	if err != nil || len(hash) != 64 {
-		return audit.Summary{}, &failure{exitUsage, "", fmt.Errorf("--against %q is not SEQ:HASH", against)}
+	mark, err := audit.ParseCheckpoint(against)
+	if err != nil {
+		return audit.Summary{}, &failure{exitUsage, "", fmt.Errorf("--against: %w", err)}
 	}
-	return audit.VerifyFile(log, &audit.Checkpoint{Seq: n, Hash: hash})
+	return audit.VerifyFile(log, &mark, keys...)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scimgate/scimgate/bench/standin"
 	"github.com/scimgate/scimgate/proxy"
@@ -173,6 +174,18 @@ func (c *scene) through(want int, method, target, body string) reply {
 	if r.status != want {
 		c.t.Errorf("got %d %s for %s %s %s, want %d", r.status, r.body, method, target, body, want)
 	}
+	return r
+}
+
+// eventually repeats a request, as Okta does, until it is answered with the status.
+func (c *scene) eventually(want int, method, target, body string) (r reply) {
+	c.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if r = c.send(c.gateway, method, target, body); r.status == want {
+			return r
+		}
+	}
+	c.t.Fatalf("got %d %s for %s %s in the end, want %d", r.status, r.body, method, target, want)
 	return r
 }
 

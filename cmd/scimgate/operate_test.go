@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,6 +110,19 @@ func TestAuditVerifyCommand(t *testing.T) {
 	_, mark, _ := strings.Cut(strings.TrimSpace(f(exitClean, "are sound", c.audit)), "checkpoint ")
 	f(exitClean, "are sound", c.audit, "--against", mark)
 	f(exitUsage, "SEQ:HASH", c.audit, "--against", "7")
+	var told map[string]any
+	for line := range strings.Lines(c.log.String()) {
+		if strings.Contains(line, "checkpoint of the audit log") && json.Unmarshal([]byte(line), &told) != nil {
+			t.Errorf("got %s, want JSON", line)
+		}
+	}
+	signed := fmt.Sprintf("%.0f:%s:%s:%s", told["seq"], told["hash"], told["key"], told["sig"])
+	if !strings.HasPrefix(signed, mark+":") {
+		t.Errorf("got %s in the log, want the checkpoint %s", signed, mark)
+	}
+	f(exitClean, "0 checkpoints are signed", c.audit, "--against", signed, "--public-key", c.audit+".pub")
+	f(exitAudit, "none of the keys", c.audit, "--against", mark, "--public-key", c.audit+".pub")
+	f(exitUsage, "--public-key", c.audit, "--public-key", c.audit)
 	text := readFile(t, c.audit)
 	if err := os.WriteFile(c.audit, []byte(strings.Replace(text, `"reply":201`, `"reply":200`, 1)), 0o600); err != nil {
 		t.Fatal(err)

@@ -123,7 +123,7 @@ func TestEmptyAnswersAreFilled(t *testing.T) {
 	if r := c.through(200, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","value":{"active":false}}]}`); !strings.Contains(r.body, `"active":false`) {
 		t.Errorf("got %s, want the deactivation shown", r.body)
 	}
-	if _, metrics := c.adminAsks("GET", "/metrics"); !strings.Contains(metrics, `scimgate_deactivations_total{outcome="ok"} 1`) {
+	if _, metrics := c.adminAsks("GET", "/metrics"); !strings.Contains(metrics, `scimgate_deactivations_total{outcome="ok",tenant="default"} 1`) {
 		t.Error("the deactivation is not counted as confirmed")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"strings"
@@ -46,13 +47,30 @@ or here, and the last of these wins.`,
 		if err := g.Listen(); err != nil {
 			return &failure{exitUsage, "another program may be using the port", err}
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		context.AfterFunc(ctx, stop) // a second signal ends at once
+		ctx := untilSignalled(g.Hurry)
 		go reload(ctx, g, c.Flag("config").Value.String(), settings)
 		go reopen(ctx, g)
-		return g.Serve(ctx)
+		err = g.Serve(ctx)
+		if errors.Is(err, proxy.ErrHurried) || errors.Is(err, proxy.ErrCutShort) {
+			return &failure{exitUpstream, "", err}
+		}
+		return err
 	}
 	return c
+}
+
+// untilSignalled ends at the first SIGTERM or SIGINT; again is called at the second.
+func untilSignalled(again func()) context.Context {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, end := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		end()
+		<-signals
+		again()
+	}()
+	return ctx
 }
 
 // watchEvery is how often the configuration file is looked at.

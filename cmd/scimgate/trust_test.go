@@ -74,7 +74,8 @@ func TestAuditTellsOfEveryWrite(t *testing.T) {
 	}
 }
 
-// A log that can't be written holds writes, and says so; reads go on.
+// A log that can't be written holds writes, and says so; reads go on, and so do writes
+// when another file could be begun.
 func TestNoAuditNoWrite(t *testing.T) {
 	c := play(t, stage{})
 	id := c.user("grace@example.test", "")
@@ -89,8 +90,15 @@ func TestNoAuditNoWrite(t *testing.T) {
 		t.Errorf("got %d users at AWS, want nothing written", n)
 	}
 	c.through(200, "GET", "/Users/"+id, "")
-	if err := c.stop(); err == nil {
-		t.Error("got a clean stop, want to be told that the log is broken")
+	c.eventually(201, "POST", "/Users", `{`+strings.Replace(soundUser, "grace", "other", 1)+`}`)
+	if err := c.stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := audit.VerifyFile(c.audit, nil); err == nil {
+		t.Error("a part of the log was taken away, and that is not found")
+	}
+	if text := readFile(t, c.audit); !strings.HasPrefix(text, `{"v":1,"seq":`) || !strings.Contains(text, `"kind":"gap","event":"fault"`) {
+		t.Errorf("got %s, want the gap told", text)
 	}
 }
 
@@ -326,7 +334,7 @@ func TestAdminListener(t *testing.T) {
 		return resp.StatusCode, string(body)
 	}
 	c.through(200, "GET", "/Users?startIndex=1&count=2", "")
-	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ok", "/readyz?verbose": "audit: ok", "/metrics": `scimgate_requests_total{code="200",operation="listUsers"} 1`} {
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ok", "/readyz?verbose": "audit: ok", "/metrics": `scimgate_requests_total{code="200",operation="listUsers",tenant="default"} 1`} {
 		if status, body := get(path, ""); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: got %d %.200s, want %q", path, status, body, want)
 		}

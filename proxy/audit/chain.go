@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -31,6 +32,7 @@ type chain struct {
 	unended  bool     // its line has no line break
 	gaps     int
 	open     map[callKey]place
+	doubts   map[callKey]place // intents whose outcome is unknown, and which were not settled
 
 	of      io.ReaderAt       // what is read now, for places
 	until   uint64            // the last record that counts in it; 0: all
@@ -41,6 +43,9 @@ type chain struct {
 
 	mark *Checkpoint // a record that must be met; nil for none
 	met  bool
+
+	keys   []ed25519.PublicKey // which checkpoints are held to; none: they aren't
+	signed int                 // checkpoints with a signature of theirs
 
 	at    int64       // offset of the next line
 	torn  torn        // what lies behind the last whole record
@@ -77,8 +82,9 @@ type entry struct {
 	prev     [32]byte
 	kind     []byte
 	event    []byte
-	exchange string // of an intent or an outcome
+	exchange string // of an intent, an outcome or a notice
 	call     int
+	outcome  []byte
 }
 
 // read goes through all of a log. It returns a *ChainError, or why it could not
@@ -201,14 +207,43 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 		c.open[key] = c.last
 	case KindOutcome:
+		if at, ok := c.open[key]; ok && string(e.outcome) == "unknown" && len(c.doubts) < maxOpen {
+			if c.doubts == nil {
+				c.doubts = map[callKey]place{}
+			}
+			c.doubts[key] = at
+		}
 		delete(c.open, key)
 	case KindGap:
 		c.gaps++
+	case KindCheckpoint:
+		if err := c.checkpoint(e, text); err != nil {
+			return err
+		}
 	case KindNotice:
-		if string(e.event) == EventRetired {
+		switch string(e.event) {
+		case EventRetired:
 			c.retire(text)
+		case EventSettled:
+			delete(c.doubts, key)
 		}
 	}
+	return nil
+}
+
+// checkpoint holds a checkpoint to the keys.
+func (c *chain) checkpoint(e *entry, text []byte) error {
+	if len(c.keys) == 0 {
+		return nil
+	}
+	var rec Record
+	if err := json.Unmarshal(text, &rec); err != nil {
+		return c.broken(e.seq, "is a checkpoint that can't be read")
+	}
+	if !(Checkpoint{e.seq - 1, hex.EncodeToString(e.prev[:]), rec.Key, rec.Sig}).SignedBy(c.keys...) {
+		return c.broken(e.seq, "is a checkpoint that none of the keys has signed")
+	}
+	c.signed++
 	return nil
 }
 
@@ -296,11 +331,13 @@ func (c *chain) entry() (e entry, reason string) {
 		case string(name) == "event":
 			e.event = bytes.Trim(raw, `"`)
 		case string(name) == "exchange":
-			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome {
+			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindNotice {
 				e.exchange = d.String(at)
 			}
 		case string(name) == "call":
 			e.call, _ = strconv.Atoi(string(raw))
+		case string(name) == "outcome":
+			e.outcome = bytes.Trim(raw, `"`)
 		case string(name) == "prev":
 			linked = decodeHash(&e.prev, raw)
 		}

@@ -35,13 +35,26 @@ func (f *Fault) Unwrap() error { return f.Err }
 // join puts a record behind the others. It is called with mu held. The line is
 // good until mu is released.
 func (j *Journal) join(rec *Record, kind Kind) ([]byte, error) {
+	now, err := j.prelude()
+	if err != nil {
+		return nil, err
+	}
+	rec.Time, rec.Kind = now, kind
+	line := j.add(rec)
+	j.markLater()
+	return line, nil
+}
+
+// prelude is what comes before a record: whether there can be one, and what has to be
+// told first. It is called with mu held.
+func (j *Journal) prelude() (now time.Time, err error) {
 	if j.fault != nil {
-		return nil, j.fault
+		return now, j.fault
 	}
 	if j.closed {
-		return nil, ErrClosed
+		return now, ErrClosed
 	}
-	now := j.now().UTC().Truncate(time.Microsecond)
+	now = j.now().UTC().Truncate(time.Microsecond)
 	if back := j.time.Sub(now); back > jumpedBack {
 		j.add(&Record{Time: now, Kind: KindNotice, Event: EventClockJump, Findings: []string{"back by " + back.String()}})
 	}
@@ -49,8 +62,7 @@ func (j *Journal) join(rec *Record, kind Kind) ([]byte, error) {
 		j.add(&Record{Time: now, Kind: KindGap, Event: EventDropped, Findings: []string{strconv.FormatUint(j.missed, 10) + " records"}})
 		j.missed = 0
 	}
-	rec.Time, rec.Kind = now, kind
-	return j.add(rec), nil
+	return now, nil
 }
 
 // add writes the line of a record that has its time and kind, and links it.
@@ -59,7 +71,7 @@ func (j *Journal) add(rec *Record) []byte {
 	start := len(j.pending)
 	j.pending = rec.appendChained(j.pending, &j.hash)
 	line := j.pending[start:]
-	j.seq, j.hash, j.time = rec.Seq, sha256.Sum256(line), rec.Time
+	j.seq, j.hash, j.time = rec.Seq, hashOf(line), rec.Time
 	j.pending = append(j.pending, '\n')
 	return line
 }
@@ -137,7 +149,7 @@ func (j *Journal) ride(rec *Record, kind Kind) {
 		j.dropped.Add(1)
 		return
 	}
-	if _, err := j.join(rec, kind); err != nil {
+	if _, err := j.admit(rec, kind, Ordinary); err != nil {
 		j.dropped.Add(1)
 		return
 	}
@@ -193,10 +205,18 @@ func (j *Journal) Close() error {
 	if j.armed && j.timer.Stop() {
 		j.armed = false
 	}
-	for j.armed || j.flushing > 0 || j.writing {
+	if j.marking && j.marks.Stop() {
+		j.marking = false
+	}
+	for j.armed || j.marking || j.flushing > 0 || j.writing {
 		j.done.Wait()
 	}
+	last, hash := j.durable, j.sealed
 	j.mu.Unlock()
+	j.segment.dropReserve()
+	if err == nil && j.signer != nil {
+		j.handOut(j.signer.sign(last, hash))
+	}
 	if closeErr := j.file.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("cannot close audit file %q: %w", j.name, closeErr)
 	}
@@ -214,3 +234,5 @@ func closing(line []byte, event string) Record {
 		Op: in.Op, Method: in.Method, Path: in.Path, Resource: in.Resource, Name: in.Name, Ext: in.Ext, Sent: in.Sent,
 	}
 }
+
+func hashOf(line []byte) [32]byte { return sha256.Sum256(line) }

@@ -21,6 +21,20 @@ type Settings struct {
 	RotateSize int           `yaml:"rotate_size"`
 	RotateAge  time.Duration `yaml:"rotate_age"`
 	Keep       int           `yaml:"keep"`
+	// Reserve is how many bytes of the disk are taken in advance, 4 MiB, so that what
+	// takes access away goes through on a disk that is full; negative for none.
+	Reserve int `yaml:"reserve"`
+	// SigningKeyFile holds the Ed25519 key of checkpoints, PEM of PKCS #8. If empty, one
+	// is made once in <file>.signing, and its public part in <file>.pub; none for "-".
+	SigningKeyFile string `yaml:"signing_key_file"`
+	// CheckpointEvery is how long records wait for a signed checkpoint, 1 min.
+	CheckpointEvery time.Duration `yaml:"checkpoint_every"`
+	// CheckpointFile takes each checkpoint as a line, for a place that the writer of the
+	// log can't change, such as another machine's disk; "" for none.
+	CheckpointFile string `yaml:"checkpoint_file"`
+	// Told is called with each checkpoint, and what kept it from CheckpointFile. It is no
+	// setting.
+	Told func(Checkpoint, error) `yaml:"-"`
 	// Config is the hash of the configuration, for each record. It is no setting.
 	Config string `yaml:"-"`
 }
@@ -35,6 +49,16 @@ const (
 	Riding Durability = iota
 	// Durable records are on the disk when the door returns.
 	Durable
+)
+
+// Need says which records have the last of the disk.
+type Need uint8
+
+const (
+	// Ordinary records wait until there is room again.
+	Ordinary Need = iota
+	// Vital ones are of what takes access away: they go into the space that was reserved.
+	Vital
 )
 
 // Errors of the doors, beside a [*Fault].
@@ -81,14 +105,24 @@ type Journal struct {
 	time    time.Time  // of the last record
 	missed  uint64     // riding records dropped since the last record
 	fault   *Fault     // while set, nothing is written
+	scarce  *Fault     // while set, only vital records are: the space that was reserved is in use
 	closed  bool
 	intents []slot // those without outcome, and free places
 
-	recovered []Record // intents of an earlier life
+	left   []Record // intents of an earlier life without an outcome
+	doubts []Record // and those whose outcome was unknown
 
-	segment  segment        // the file being written
-	recovery sync.WaitGroup // of the goroutine that ends a fault
-	stop     chan struct{}  // closed by Close
+	segment    segment        // the file being written
+	recovery   sync.WaitGroup // of the goroutine that ends a fault
+	recovering bool           // it is at work
+	stop       chan struct{}  // closed by Close
+
+	signer    *signer // nil without a key
+	markEvery time.Duration
+	markFile  string
+	told      func(Checkpoint, error)
+	marks     *time.Timer // of the checkpoint; nil before the first record
+	marking   bool        // the timer runs, or a checkpoint is being written
 
 	timer    *time.Timer // of the flush; nil before the first riding record
 	armed    bool        // the timer runs
@@ -114,17 +148,28 @@ type Intent struct {
 
 // Intend records that a write is about to be sent. Not before it has returned
 // without an error may a byte of that write leave. The record's Exchange and Call
-// together are never used for two intents.
-func (j *Journal) Intend(rec *Record) (Intent, error) {
+// together are never used for two intents. A vital one that meets a fault goes into
+// the space that was reserved.
+func (j *Journal) Intend(rec *Record, need Need) (Intent, error) {
 	if rec.Exchange == "" || rec.Call <= 0 {
 		return Intent{}, errNoExchange
 	}
+	rec.Revokes = need == Vital
+	in, err := j.intend(rec, need)
+	var fault *Fault
+	if need == Vital && errors.As(err, &fault) && j.goOn() == nil {
+		return j.intend(rec, need)
+	}
+	return in, err
+}
+
+func (j *Journal) intend(rec *Record, need Need) (Intent, error) {
 	j.mu.Lock()
 	if len(j.pending) > maxPending {
 		j.mu.Unlock()
 		return Intent{}, ErrBusy
 	}
-	line, err := j.join(rec, KindIntent)
+	line, err := j.admit(rec, KindIntent, need)
 	if err != nil {
 		j.mu.Unlock()
 		return Intent{}, err
@@ -137,6 +182,14 @@ func (j *Journal) Intend(rec *Record) (Intent, error) {
 		return Intent{}, err
 	}
 	return in, nil
+}
+
+// admit joins a record that may have the room that there is.
+func (j *Journal) admit(rec *Record, kind Kind, need Need) ([]byte, error) {
+	if j.scarce != nil && need != Vital && j.fault == nil {
+		return nil, j.scarce
+	}
+	return j.join(rec, kind)
 }
 
 // Settle records what became of the write, of which rec.Outcome is one word. After
@@ -168,8 +221,8 @@ func (in Intent) Settle(rec *Record) error {
 
 // Answer records what the client is told about a write. Not before it has returned
 // without an error may a byte of that answer leave.
-func (j *Journal) Answer(rec *Record) error {
-	return j.record(rec, KindAnswer)
+func (j *Journal) Answer(rec *Record, need Need) error {
+	return j.record(rec, KindAnswer, need)
 }
 
 // Refuse records a request that was not forwarded: durably for a write that
@@ -177,7 +230,7 @@ func (j *Journal) Answer(rec *Record) error {
 // riding one is always nil.
 func (j *Journal) Refuse(rec *Record, d Durability) error {
 	if d == Durable {
-		return j.record(rec, KindRefusal)
+		return j.record(rec, KindRefusal, Ordinary)
 	}
 	j.ride(rec, KindRefusal)
 	return nil
@@ -190,17 +243,27 @@ func (j *Journal) Ride(rec *Record) { j.ride(rec, KindAnswer) }
 // event needs is set: a tenant, an exchange, findings.
 func (j *Journal) Notice(event string, rec *Record) error {
 	rec.Event = event
-	return j.record(rec, KindNotice)
+	return j.record(rec, KindNotice, Ordinary)
 }
 
-// Err is why nothing can be recorded now, a *Fault; nil while all is well.
+// Err is why ordinary records can't be made now, a *Fault; nil while all is well.
 func (j *Journal) Err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.fault == nil {
-		return nil
+	switch {
+	case j.fault != nil:
+		return j.fault
+	case j.scarce != nil:
+		return j.scarce
 	}
-	return j.fault
+	return nil
+}
+
+// Scarce tells whether vital records alone are made, in the space that was reserved.
+func (j *Journal) Scarce() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.fault == nil && j.scarce != nil
 }
 
 // Last is the last durable record, to be kept elsewhere. The zero value says that
@@ -227,9 +290,9 @@ func (j *Journal) Counts() Counts {
 	return Counts{j.records.Load(), j.syncs.Load(), j.failures.Load(), j.dropped.Load()}
 }
 
-func (j *Journal) record(rec *Record, kind Kind) error {
+func (j *Journal) record(rec *Record, kind Kind, need Need) error {
 	j.mu.Lock()
-	if _, err := j.join(rec, kind); err != nil {
+	if _, err := j.admit(rec, kind, need); err != nil {
 		j.mu.Unlock()
 		return err
 	}
@@ -256,7 +319,11 @@ func (j *Journal) keep(seq uint64, line []byte) int {
 // Recovered are the intents that an earlier life of the process has left without an
 // outcome, in their order: it isn't known what became of them. They have been closed
 // as unknown.
-func (j *Journal) Recovered() []Record { return j.recovered }
+func (j *Journal) Recovered() []Record { return j.left }
+
+// Doubts are the intents of earlier lives whose outcome was recorded as unknown, and of
+// which no notice of the event settled tells.
+func (j *Journal) Doubts() []Record { return j.doubts }
 
 // Reconfigured puts another hash of the configuration into the records from now on,
 // and records that it is in force.

@@ -133,7 +133,7 @@ func TestRecordsAreDurableWhenTheirDoorReturns(t *testing.T) {
 			t.Errorf("got %d as the last durable record, want %d", at.Seq, rec.Seq)
 		}
 	}
-	in, err := j.Intend(write("X1"))
+	in, err := j.Intend(write("X1"), Ordinary)
 	must(t, err)
 	durable("intent X1")
 	must(t, in.Settle(&Record{Outcome: "ok", Status: 200}))
@@ -141,7 +141,7 @@ func TestRecordsAreDurableWhenTheirDoorReturns(t *testing.T) {
 	if err := in.Settle(&Record{Outcome: "ok"}); !errors.Is(err, ErrSettled) {
 		t.Errorf("got %v for a second outcome, want ErrSettled", err)
 	}
-	must(t, j.Answer(&Record{Exchange: "X1", Reply: 200}))
+	must(t, j.Answer(&Record{Exchange: "X1", Reply: 200}, Ordinary))
 	durable("answer X1")
 	must(t, j.Refuse(&Record{Exchange: "X2", Reply: 400}, Durable))
 	durable("refusal X2")
@@ -150,13 +150,13 @@ func TestRecordsAreDurableWhenTheirDoorReturns(t *testing.T) {
 	durable("refusal X2")
 	must(t, j.Notice(EventConfig, &Record{}))
 	durable("notice ")
-	if _, err := j.Intend(&Record{}); err == nil {
+	if _, err := j.Intend(&Record{}, Ordinary); err == nil {
 		t.Error("got an intent without an exchange, want an error")
 	}
-	_, err = j.Intend(write("X5"))
+	_, err = j.Intend(write("X5"), Ordinary)
 	must(t, err)
 	must(t, j.Close())
-	if err := j.Answer(&Record{}); !errors.Is(err, ErrClosed) {
+	if err := j.Answer(&Record{}, Ordinary); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v after Close, want ErrClosed", err)
 	}
 	want := `notice start
@@ -193,7 +193,7 @@ func TestConcurrentRecordsShareOneSync(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 50 {
 			all.Go(func() {
-				if _, err := j.Intend(&Record{Exchange: "X", Call: i + 1}); err != nil {
+				if _, err := j.Intend(&Record{Exchange: "X", Call: i + 1}, Ordinary); err != nil {
 					t.Error(err)
 				}
 			})
@@ -239,13 +239,13 @@ func TestWhatFindsNoRoomIsCounted(t *testing.T) {
 		must(t, err)
 		d.hold = make(chan struct{})
 		var leader sync.WaitGroup
-		leader.Go(func() { _ = j.Answer(&Record{Exchange: "first"}) })
+		leader.Go(func() { _ = j.Answer(&Record{Exchange: "first"}, Ordinary) })
 		synctest.Wait()
 		big := &Record{AWS: strings.Repeat("x", maxText)}
 		for range maxPending/maxText + 10 {
 			j.Ride(big)
 		}
-		if _, err := j.Intend(write("X1")); !errors.Is(err, ErrBusy) {
+		if _, err := j.Intend(write("X1"), Ordinary); !errors.Is(err, ErrBusy) {
 			t.Errorf("got %v for an intent, want ErrBusy", err)
 		}
 		close(d.hold)
@@ -322,14 +322,14 @@ func failingRun(t *testing.T, j *Journal) (acknowledged []string) {
 	}
 	for _, x := range []string{"X1", "X2", "X3"} {
 		rec := write(x)
-		in, err := j.Intend(rec)
+		in, err := j.Intend(rec, Ordinary)
 		note(rec, err)
 		if err == nil {
 			rec.Outcome = "ok"
 			note(rec, in.Settle(rec))
 		}
 		rec = &Record{Exchange: x}
-		note(rec, j.Answer(rec))
+		note(rec, j.Answer(rec, Ordinary))
 		j.Ride(&Record{Exchange: "read"})
 		note(rec, j.Refuse(rec, Durable))
 	}
@@ -343,7 +343,7 @@ func TestAClockThatGoesBackIsNoticed(t *testing.T) {
 	must(t, err)
 	for _, step := range []time.Duration{-500 * time.Millisecond, time.Hour, -time.Hour, 10 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
 		at = at.Add(step)
-		must(t, j.Answer(&Record{Exchange: "X"}))
+		must(t, j.Answer(&Record{Exchange: "X"}, Ordinary))
 	}
 	must(t, j.Close())
 	want := "notice start\nanswer X\nanswer X\nnotice clock_jump\nanswer X\nanswer X\nnotice clock_jump\nanswer X\nnotice shutdown\n"
@@ -367,7 +367,7 @@ func TestNoTokenIsEverWritten(t *testing.T) {
 	if actor != j.Actor([]byte(token)) || actor == j.Actor([]byte(token+"!")) {
 		t.Error("got digests that don't tell tokens apart")
 	}
-	must(t, j.Answer(&Record{Actor: actor, Sent: sent}))
+	must(t, j.Answer(&Record{Actor: actor, Sent: sent}, Ordinary))
 	must(t, j.Close())
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	must(t, err)

@@ -35,30 +35,35 @@ func readKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// keepKey takes the key from a file, which it makes if there is none. The file is
-// whole under its name or not there. The log's lock keeps others out.
+// keepKey takes the key from a file, which it makes if there is none. The log's lock
+// keeps others out.
 func keepKey(path string) (key []byte, made bool, err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		key, err = readKey(path)
 		return key, false, err
 	}
 	key = randomKey()
-	draft := path + ".new"
-	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, fmt.Errorf("cannot make audit key: %w", err)
-	}
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, false, fmt.Errorf("cannot make audit key: %w", err)
-	}
-	_, err = f.Write(key)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(draft, path)
-	}
-	if err != nil {
+	if err := writeWhole(path, key, 0o600); err != nil {
 		return nil, false, fmt.Errorf("cannot make audit key %q: %w", path, err)
 	}
 	return key, true, nil
+}
+
+// writeWhole makes a file that is whole under its name or not there.
+func writeWhole(path string, text []byte, mode fs.FileMode) error {
+	draft := path + ".new"
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(draft, path)
+	}
+	return err
 }
 
 func randomKey() []byte {

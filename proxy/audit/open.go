@@ -35,7 +35,10 @@ type hooks struct {
 func Open(s Settings) (*Journal, error) { return open(s, hooks{}) }
 
 func open(s Settings, h hooks) (*Journal, error) {
-	j := &Journal{name: s.File, config: s.Config, now: h.now, stop: make(chan struct{})}
+	j := &Journal{name: s.File, config: s.Config, now: h.now, stop: make(chan struct{}), markEvery: s.CheckpointEvery, markFile: s.CheckpointFile, told: s.Told}
+	if j.markEvery <= 0 {
+		j.markEvery = markEvery
+	}
 	j.segment = newSegment(s, h)
 	j.done.L = &j.mu
 	if j.now == nil {
@@ -62,8 +65,20 @@ func open(s Settings, h hooks) (*Journal, error) {
 		j.file = h.wrap(j.file)
 	}
 	if err := j.begin(s, f, found); err != nil {
+		j.mu.Lock()
+		j.closed = true
+		if j.marks != nil {
+			j.marks.Stop()
+		}
+		j.mu.Unlock()
 		_ = j.file.Close()
 		return nil, err
+	}
+	if err := j.segment.takeReserve(); err != nil { // the disk is full already
+		j.mu.Lock()
+		j.scarce = &Fault{File: j.name, Op: "reserve", Seq: j.durable + 1, Err: err}
+		j.recoverLater()
+		j.mu.Unlock()
 	}
 	return j, nil
 }
@@ -85,6 +100,9 @@ func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
 		return err
 	}
 	j.macs = newMACs(key)
+	if j.signer, err = newSigner(s); err != nil {
+		return err
+	}
 	j.mu.Lock()
 	j.seq, j.hash, j.durable, j.sealed = found.seq, found.hash, found.seq, found.hash
 	if f != nil {
@@ -100,7 +118,11 @@ func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
 	if made {
 		_, _ = j.join(&Record{Event: EventKeyMade}, KindNotice)
 	}
-	_, _ = j.join(&Record{Event: EventStart}, KindNotice)
+	start := Record{Event: EventStart}
+	if j.signer != nil {
+		start.Findings = []string{"checkpoints are signed by " + j.signer.id}
+	}
+	_, _ = j.join(&start, KindNotice)
 	return j.commit(j.seq)
 }
 
@@ -123,8 +145,14 @@ func (j *Journal) mend(found *chain) error {
 	} else if found.unended {
 		j.pending = append(j.pending, '\n')
 	}
-	bySeq := func(a, b place) int { return cmp.Compare(a.seq, b.seq) }
-	for _, at := range slices.SortedFunc(maps.Values(found.open), bySeq) {
+	for _, at := range inOrder(found.doubts) {
+		var intent Record
+		if err := readRecord(at, &intent); err != nil {
+			return err
+		}
+		j.doubts = append(j.doubts, intent)
+	}
+	for _, at := range inOrder(found.open) {
 		line := make([]byte, at.size)
 		if _, err := at.of.ReadAt(line, at.at); err != nil {
 			return err
@@ -133,11 +161,15 @@ func (j *Journal) mend(found *chain) error {
 		if err := json.Unmarshal(line, &intent); err != nil {
 			return err
 		}
-		j.recovered = append(j.recovered, intent)
+		j.left = append(j.left, intent)
 		rec := closing(line, EventCrash)
 		_, _ = j.join(&rec, KindOutcome)
 	}
 	return nil
+}
+
+func inOrder(calls map[callKey]place) []place {
+	return slices.SortedFunc(maps.Values(calls), func(a, b place) int { return cmp.Compare(a.seq, b.seq) })
 }
 
 func readRecord(at place, rec *Record) error {
@@ -160,7 +192,8 @@ func openLog(path string) (*os.File, *chain, error) {
 	if err := lock(f); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot lock audit file %q: is another process writing to it? %w", path, err), f.Close())
 	}
-	_ = os.Remove(path + ".new") // of a change of segments that a crash has cut off
+	_ = os.Remove(path + ".new")     // of a change of segments that a crash has cut off
+	_ = os.Remove(path + ".reserve") // of an earlier life: on a full disk, the room to begin in
 	found, err := takeUp(f, path)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", path, err), f.Close())

@@ -123,7 +123,7 @@ func TestAFileThatLosesItsNameStopsTheJournal(t *testing.T) {
 		must(t, err)
 		must(t, do(path))
 		var fault *Fault
-		if _, err := j.Intend(write("X1")); !errors.As(err, &fault) || fault.Op != "check" {
+		if _, err := j.Intend(write("X1"), Ordinary); !errors.As(err, &fault) || fault.Op != "check" {
 			t.Errorf("%s: got %v, want a fault", what, err)
 		}
 		if err := j.Close(); err == nil {

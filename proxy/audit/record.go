@@ -18,7 +18,7 @@ const (
 	KindOutcome    Kind = "outcome"    // what became of it
 	KindRefusal    Kind = "refusal"    // a request that was not forwarded
 	KindAnswer     Kind = "answer"     // what the client is told
-	KindCheckpoint Kind = "checkpoint" // of the chain; not written by this version
+	KindCheckpoint Kind = "checkpoint" // of the record before it, signed
 	KindGap        Kind = "gap"        // something is missing here; the findings say what
 	KindNotice     Kind = "notice"     // of the gateway itself; Event names it
 )
@@ -37,6 +37,7 @@ const (
 	EventFault     = "fault"      // of a gap, the first record of a segment: the one before ended in a fault, and what it holds behind the record before this one doesn't count; of an outcome: it could not be recorded
 	EventRetired   = "retired"    // segments were deleted by their number; the findings name their last record
 	EventReopened  = "reopened"   // the first record after Reopen
+	EventSettled   = "settled"    // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
 
 // Record is one line of the log. Fields keep order and name for ever; new ones go
@@ -73,6 +74,9 @@ type Record struct {
 	Wait     int64     `json:"wait_us,omitempty"` // for lane and budget
 	Micros   int64     `json:"us,omitempty"`      // first byte out to last byte in
 	Config   string    `json:"config"`            // SHA-256 of the configuration, 16 hex digits
+	Revokes  bool      `json:"revokes,omitempty"` // of an intent: it takes access away
+	Key      string    `json:"key,omitempty"`     // of a checkpoint: see Checkpoint
+	Sig      string    `json:"sig,omitempty"`     // of a checkpoint: Ed25519, base64
 	Prev     string    `json:"prev"`              // SHA-256 of the bytes of the line before, without LF, hex; 64 zeros in the first
 }
 
@@ -135,7 +139,12 @@ func (r *Record) appendFields(dst []byte) []byte {
 	dst = appendNumber(dst, `,"wait_us":`, r.Wait)
 	dst = appendNumber(dst, `,"us":`, r.Micros)
 	dst = append(dst, `,"config":`...)
-	return appendClipped(dst, r.Config, maxText)
+	dst = appendClipped(dst, r.Config, maxText)
+	if r.Revokes {
+		dst = append(dst, `,"revokes":true`...)
+	}
+	dst = appendText(dst, `,"key":`, r.Key)
+	return appendText(dst, `,"sig":`, r.Sig)
 }
 
 func appendText(dst []byte, name, s string) []byte {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ const (
 	rotateAge    = 24 * time.Hour
 	recoverFirst = time.Second // after a fault, doubled each time
 	recoverMost  = 10 * time.Second
+	markEvery    = time.Minute // a checkpoint
 )
 
 // segment is the file being written. It belongs to whoever writes, but for doomed.
@@ -33,10 +35,12 @@ type segment struct {
 	most  int64 // bytes; 0 without a bound
 	age   time.Duration
 	keep  int
+	room  int64 // bytes that are reserved; 0 for none
 
-	first uint64 // record, 0 before there is one
-	size  int64
-	born  time.Time
+	reserve *os.File // has that room; nil while there is none
+	first   uint64   // record, 0 before there is one
+	size    int64
+	born    time.Time
 
 	doomed []doomed // segments to be deleted; guarded by the journal's mu
 }
@@ -48,7 +52,10 @@ type doomed struct {
 }
 
 func newSegment(s Settings, h hooks) segment {
-	g := segment{path: s.File, hooks: h, most: int64(s.RotateSize), age: s.RotateAge, keep: s.Keep, born: time.Now()}
+	g := segment{path: s.File, hooks: h, most: int64(s.RotateSize), age: s.RotateAge, keep: s.Keep, room: int64(s.Reserve), born: time.Now()}
+	if g.room == 0 {
+		g.room = reserveBytes
+	}
 	if g.most == 0 {
 		g.most = rotateSize
 	}
@@ -162,8 +169,12 @@ func (c *chain) retire(line []byte) {
 }
 
 // VerifyFile does what [Verify] does for a log with all its segments. mark may be
-// nil. What retention has deleted is explained by a record, or is an error.
-func VerifyFile(path string, mark *Checkpoint) (Summary, error) {
+// nil. What retention has deleted is explained by a record, or is an error. With keys,
+// each checkpoint has to be signed by one of them, and so has mark.
+func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summary, error) {
+	if len(keys) > 0 && mark != nil && !mark.SignedBy(keys...) {
+		return Summary{}, &ChainError{Seq: mark.Seq, Reason: "has a checkpoint elsewhere that none of the keys has signed"}
+	}
 	names, err := Segments(path)
 	if err != nil {
 		return Summary{}, err
@@ -175,7 +186,7 @@ func VerifyFile(path string, mark *Checkpoint) (Summary, error) {
 		}
 		defer files[i].Close()
 	}
-	c := chain{anchored: true, mark: mark}
+	c := chain{anchored: true, mark: mark, keys: keys}
 	base, prev, err := firstOf(files[0])
 	if err != nil {
 		return Summary{}, c.broken(1, "is not a record: "+err.Error())
@@ -200,6 +211,8 @@ func VerifyFile(path string, mark *Checkpoint) (Summary, error) {
 	switch {
 	case base > 1 && c.retired[base-1] != hex.EncodeToString(prev[:]):
 		err = c.broken(base-1, "and those before it are missing, and no record says that they were deleted by their age")
+	case len(keys) > 0 && mark == nil && c.signed == 0:
+		err = c.broken(c.seq, "is the last, and none of the keys has signed a checkpoint: the log may have been written anew")
 	case c.torn.sum != nil:
 		err = c.broken(c.seq+1, "is not whole, or something else is in its place")
 	case c.unended:
@@ -224,7 +237,7 @@ func (j *Journal) rotate(written int, last uint64) bool {
 	if (g.most < 0 || g.size < g.most) && (g.age < 0 || time.Since(g.born) < g.age) {
 		return false
 	}
-	next, err := g.change(j.file, nil)
+	next, err := g.changeToNew(j.file, nil)
 	if err != nil {
 		g.born = time.Now() // not at every record again
 		return false
@@ -234,25 +247,31 @@ func (j *Journal) rotate(written int, last uint64) bool {
 	return true
 }
 
-// change puts another file in the place of the segment, with lines in it that are
-// durable. The old one gets the name of its first record if it still has its place.
-func (g *segment) change(old file, lines []byte) (file, error) {
-	fresh := g.path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(fresh, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+// changeToNew puts a new file in the place of the segment.
+func (g *segment) changeToNew(old file, lines []byte) (file, error) {
+	f, err := g.create(g.path + ".new")
 	if err != nil {
 		return nil, err
 	}
+	return g.change(old, f, lines)
+}
+
+// changeToReserve puts the reserve in the place of the segment. It is used up by that.
+func (g *segment) changeToReserve(old file, lines []byte) (file, error) {
+	f := g.reserve
+	g.reserve = nil
+	return g.change(old, f, lines)
+}
+
+// change puts another file in the place of the segment, with lines in it that are
+// durable. The old one gets the name of its first record if it still has its place.
+func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
+	fresh := f.Name()
 	next := file(logFile{f, g.path})
 	if g.hooks.wrap != nil {
 		next = g.hooks.wrap(next)
 	}
 	give := func(err error) (file, error) { return nil, errors.Join(err, next.Close(), os.Remove(fresh)) }
-	if err := lock(f); err != nil {
-		return give(err)
-	}
 	if len(lines) > 0 {
 		if n, err := next.Write(lines); err != nil || n < len(lines) {
 			return give(errors.Join(err, errors.New("the first records of a segment could not be written")))
@@ -314,9 +333,10 @@ func (j *Journal) retire() {
 
 // recoverLater ends a fault when the disk is back. It is called with mu held.
 func (j *Journal) recoverLater() {
-	if j.segment.path == "-" || j.closed {
+	if j.segment.path == "-" || j.closed || j.recovering {
 		return
 	}
+	j.recovering = true
 	j.recovery.Add(1)
 	go func() {
 		defer j.recovery.Done()
@@ -328,11 +348,23 @@ func (j *Journal) recoverLater() {
 				return
 			case <-timer.C:
 			}
-			if j.goOn() == nil {
+			if j.goOn() == nil && j.refill() == nil && j.recovered() {
 				return
 			}
 		}
 	}()
+}
+
+// recovered tells whether there is neither a fault nor scarcity, and that the goroutine
+// which ends them has ended.
+func (j *Journal) recovered() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.closed && (j.fault != nil || j.scarce != nil) {
+		return false
+	}
+	j.recovering = false
+	return true
 }
 
 // Reopen begins another segment: for a log that somebody has moved away, as logrotate
@@ -356,7 +388,7 @@ func (j *Journal) Reopen() error {
 	old := j.file
 	j.writing = true // nobody else writes; what is joined meanwhile goes into the new one
 	j.mu.Unlock()
-	next, err := j.segment.change(old, nil)
+	next, err := j.segment.changeToNew(old, nil)
 	j.mu.Lock()
 	j.writing = false
 	j.done.Broadcast()
@@ -374,7 +406,8 @@ func (j *Journal) Reopen() error {
 }
 
 // goOn ends a fault: it begins another segment, behind the last durable record, with a
-// gap record that says why. Intents whose outcomes could not be recorded are closed as
+// gap record that says why; in the space that was reserved if there is no other, for
+// vital records alone. Intents whose outcomes could not be recorded are closed as
 // unknown.
 func (j *Journal) goOn() error {
 	j.mu.Lock()
@@ -392,10 +425,15 @@ func (j *Journal) goOn() error {
 	lines := slices.Clone(j.pending)
 	last, sum := j.seq, j.hash
 	j.seq, j.hash, j.pending = j.durable, j.sealed, j.pending[:0]
-	old := j.file
+	old, fault := j.file, j.fault
 	j.writing = true
 	j.mu.Unlock()
-	next, err := j.segment.change(old, lines)
+	var scarce *Fault
+	next, err := j.segment.changeToNew(old, lines)
+	if err != nil && j.segment.reserve != nil {
+		scarce = fault
+		next, err = j.segment.changeToReserve(old, lines)
+	}
 	j.mu.Lock()
 	j.writing = false
 	j.done.Broadcast()
@@ -404,6 +442,9 @@ func (j *Journal) goOn() error {
 		return err
 	}
 	j.file, j.fault = next, nil
+	if scarce != nil {
+		j.scarce = scarce
+	}
 	j.segment.first, j.segment.size, j.segment.born = last, int64(len(lines)), time.Now()
 	j.seq, j.hash, j.durable, j.sealed = last, sum, last, sum
 	j.records.Add(1)

@@ -17,11 +17,11 @@ import (
 func fill(t *testing.T, j *Journal, from, n int) {
 	t.Helper()
 	for i := from; i < from+n; i++ {
-		in, err := j.Intend(write(fmt.Sprint("x", i)))
+		in, err := j.Intend(write(fmt.Sprint("x", i)), Ordinary)
 		must(t, err)
 		if i < from+n-1 {
 			must(t, in.Settle(&Record{Outcome: "ok"}))
-			must(t, j.Answer(&Record{Exchange: fmt.Sprint("x", i), Reply: 200}))
+			must(t, j.Answer(&Record{Exchange: fmt.Sprint("x", i), Reply: 200}, Ordinary))
 		}
 	}
 }
@@ -61,7 +61,7 @@ func TestTheChainGoesOnOverSegments(t *testing.T) {
 	if err != nil || summary.First != 1 || summary.Records != summary.Last || len(summary.OpenIntents) != 0 {
 		t.Fatalf("got %+v, %v, want a sound log", summary, err)
 	}
-	if _, err := VerifyFile(path, &Checkpoint{summary.Last, summary.LastHash}); err != nil {
+	if _, err := VerifyFile(path, &Checkpoint{Seq: summary.Last, Hash: summary.LastHash}); err != nil {
 		t.Error(err)
 	}
 	// Whatever is done to a closed segment is found.
@@ -165,7 +165,7 @@ func TestOpenIntentsAreFoundInTheSegmentBefore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	j, err := Open(Settings{File: path, RotateAge: -1})
 	must(t, err)
-	_, err = j.Intend(write("open"))
+	_, err = j.Intend(write("open"), Ordinary)
 	must(t, err)
 	text, err := os.ReadFile(path)
 	must(t, err)
@@ -213,14 +213,14 @@ func TestAFaultEndsWhenTheDiskIsBack(t *testing.T) {
 		j, err := open(Settings{File: path}, hooks{wrap: func(f file) file { return flaky{f, &broken} }})
 		must(t, err)
 		fill(t, j, 0, 3)
-		out, err := j.Intend(write("out"))
+		out, err := j.Intend(write("out"), Ordinary)
 		must(t, err)
 		broken.Store(true)
 		var fault *Fault
 		if err := out.Settle(&Record{Outcome: "ok"}); !errors.As(err, &fault) {
 			t.Fatalf("got %v, want the fault", err)
 		}
-		if _, err := j.Intend(write("refused")); !errors.As(err, &fault) {
+		if _, err := j.Intend(write("refused"), Ordinary); !errors.As(err, &fault) {
 			t.Fatalf("got %v, want the fault to stay", err)
 		}
 		time.Sleep(time.Minute)

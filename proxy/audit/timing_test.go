@@ -17,7 +17,7 @@ func BenchmarkIntendAndSettle(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		rec.Outcome = ""
-		in, err := j.Intend(rec)
+		in, err := j.Intend(rec, Ordinary)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func BenchmarkVerify(b *testing.B) {
 	j, err := onDisk(b, d, nil)
 	must(b, err)
 	for range 2000 {
-		in, err := j.Intend(write("01J9Z3QK8RX4YV0000000000AB"))
+		in, err := j.Intend(write("01J9Z3QK8RX4YV0000000000AB"), Ordinary)
 		must(b, err)
 		must(b, in.Settle(&Record{Outcome: "ok"}))
 	}

@@ -7,13 +7,6 @@ import (
 	"slices"
 )
 
-// Checkpoint names a record and the SHA-256 of its line in hex. Kept elsewhere, it
-// shows that a log was cut short.
-type Checkpoint struct {
-	Seq  uint64
-	Hash string
-}
-
 // Summary is what a log holds.
 type Summary struct {
 	Records     uint64   // whole ones
@@ -21,6 +14,7 @@ type Summary struct {
 	LastHash    string   // SHA-256 of the last line, hex; "" if there is none
 	OpenIntents []uint64 // intents without an outcome, ascending
 	Gaps        int      // records of kind gap: see their findings
+	Signed      int      // checkpoints that one of the keys has signed
 }
 
 // ChainError says where a log is not what was written.
@@ -64,7 +58,7 @@ func verify(r io.Reader, mark *Checkpoint) (Summary, error) {
 }
 
 func (c *chain) summary() Summary {
-	s := Summary{Records: c.records, First: c.first, Last: c.seq, Gaps: c.gaps}
+	s := Summary{Records: c.records, First: c.first, Last: c.seq, Gaps: c.gaps, Signed: c.signed}
 	if c.records > 0 {
 		s.LastHash = hex.EncodeToString(c.hash[:])
 	}

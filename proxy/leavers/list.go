@@ -30,6 +30,7 @@ const (
 // confirmed: the person may still have access.
 type Leaver struct {
 	ID       string    `json:"id"`                 // AWS's, of at most 256 bytes
+	Tenant   string    `json:"tenant,omitempty"`   // whose user it is
 	Name     string    `json:"name,omitempty"`     // userName, as far as it is known; cut behind 256 bytes
 	Exchange string    `json:"exchange,omitempty"` // the first that failed; cut likewise
 	Since    time.Time `json:"since"`              // kept in UTC
@@ -77,7 +78,7 @@ func (l *List) Add(leaver Leaver) error {
 	if n := len(leaver.ID); n == 0 || n > idBytes || !utf8.ValidString(leaver.ID) {
 		return fmt.Errorf("cannot list a leaver whose id has %d bytes: it must be text of 1 to %d", n, idBytes)
 	}
-	leaver.Name, leaver.Exchange = cut(leaver.Name), cut(leaver.Exchange)
+	leaver.Name, leaver.Exchange, leaver.Tenant = cut(leaver.Name), cut(leaver.Exchange), cut(leaver.Tenant)
 	leaver.Since = leaver.Since.UTC().Round(0)
 	added, err := encode(line{Open: &leaver})
 	if err != nil {

@@ -20,21 +20,25 @@ const (
 type Ask struct {
 	Kind        Kind
 	Memberships int
-	Revokes     bool // it takes access away: it goes before all that don't
+	Revokes     bool   // it takes access away: it goes before all that don't
+	Of          string // who asks, where several share the budgets: they take turns
 }
 
 // Budgets paces the calls to one identity store. Safe for use by many goroutines.
 //
-// Order is kept among reads, and among writes, but for two things: what revokes
-// goes first, and a write without membership changes passes one that waits for
-// nothing but those. A revocation is refused for number only when everybody who
-// waits revokes as well.
+// Order is kept among reads, and among writes, of one asker, but for two things: what
+// revokes goes first, and a write without membership changes passes one that waits for
+// nothing but those. Askers that wait take turns, however many asks each has. A
+// revocation is refused for number only when everybody who waits revokes as well; an
+// asker that has less than its share of the places, only when nobody has more.
 type Budgets struct {
 	maxWaiting int
 
 	mu      sync.Mutex // guards following
 	meters  [3]meter
 	lines   [3]line // who waits: reads, writes, writes with memberships
+	askers  map[askerKey]*asker
+	clock   [2]float64 // by kind: turns that were served, for the askers' turns
 	waiting int
 	arrived uint64
 	timer   *time.Timer // runs serve when the first who waits can go or must give up
@@ -53,8 +57,8 @@ func NewBudgets(s Settings) (*Budgets, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	s = s.withDefaults()
-	b := &Budgets{maxWaiting: s.MaxWaiting}
+	s = s.WithDefaults()
+	b := &Budgets{maxWaiting: s.MaxWaiting, askers: map[askerKey]*asker{}}
 	for i, r := range [...]Rate{reads: s.Reads, writes: s.Writes, memberships: s.Memberships} {
 		b.meters[i] = newMeter(r)
 	}
@@ -126,7 +130,7 @@ func (b *Budgets) wait(ask Ask, now time.Time) time.Duration {
 
 // join lines up an ask, unless its turn would come too late.
 func (b *Budgets) join(ask Ask, now, by time.Time) (*waiter, *Full) {
-	w := &waiter{ask: ask, by: by, number: b.arrived, turn: make(chan *Full, 1)}
+	w := &waiter{ask: ask, by: by, number: b.arrived, start: b.startOf(ask), turn: make(chan *Full, 1)}
 	turn := b.forecast(w, now)
 	if now.Add(turn).After(by) {
 		return nil, full(TooLong, turn)
@@ -136,6 +140,7 @@ func (b *Budgets) join(ask Ask, now, by time.Time) (*waiter, *Full) {
 	}
 	b.arrived++
 	b.waiting++
+	b.lineUp(w)
 	heap.Push(&b.lines[w.line()], w)
 	b.resize(ask, now)
 	return w, nil
@@ -156,15 +161,20 @@ func (b *Budgets) forecast(w *waiter, now time.Time) time.Duration {
 	return wait
 }
 
-// makeRoom sends the last one away who doesn't revoke, if w does.
+// makeRoom sends the last one away who doesn't revoke, if w does; else the last one of
+// the asker that waits most, if w's has less than its share.
 func (b *Budgets) makeRoom(w *waiter, turn time.Duration, now time.Time) bool {
+	var of askerKey
 	if !w.ask.Revokes {
-		return false
+		var over bool
+		if of, over = b.greediest(w.ask.key()); !over {
+			return false
+		}
 	}
 	var last *waiter
 	for _, l := range b.lines {
 		for _, v := range l {
-			if !v.ask.Revokes && (last == nil || v.number > last.number) {
+			if !v.ask.Revokes && (w.ask.Revokes || v.ask.key() == of) && (last == nil || v.number > last.number) {
 				last = v
 			}
 		}
@@ -180,6 +190,7 @@ func (b *Budgets) makeRoom(w *waiter, turn time.Duration, now time.Time) bool {
 func (b *Budgets) leave(w *waiter, refusal *Full, now time.Time) {
 	heap.Remove(&b.lines[w.line()], w.index)
 	b.waiting--
+	b.step(w, refusal == nil)
 	b.resize(w.ask, now)
 	w.turn <- refusal
 }

@@ -2,7 +2,9 @@ package pace
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -296,4 +298,85 @@ func TestSettingsAreChecked(t *testing.T) {
 	f(Settings{Reads: Rate{0, 5}}, false)
 	f(Settings{Memberships: Rate{-1, 5}}, false)
 	f(Settings{MaxWaiting: -1}, false)
+}
+
+// Askers that share a budget take turns: one that asks for very much does not keep
+// another from its part.
+func TestAskersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := NewBudgets(Settings{Writes: Rate{PerSecond: 10, Burst: 1}, MaxWaiting: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		var mu sync.Mutex
+		var order []string
+		var all sync.WaitGroup
+		ask := func(of string) {
+			all.Go(func() {
+				if _, err := b.Take(Ask{Kind: Write, Of: of}, time.Now().Add(time.Hour)); err == nil {
+					mu.Lock()
+					order = append(order, of)
+					mu.Unlock()
+				}
+			})
+		}
+		for range 40 {
+			ask("noisy")
+		}
+		synctest.Wait()
+		for range 5 {
+			ask("quiet")
+		}
+		synctest.Wait()
+		time.Sleep(10 * time.Second)
+		all.Wait()
+		last := 0
+		for i, of := range order {
+			if of == "quiet" {
+				last = i
+			}
+		}
+		if len(order) != 45 || last > 12 {
+			t.Errorf("got the last of the quiet asker's 5 at %d of %d, want them to have every second turn", last, len(order))
+		}
+	})
+}
+
+// One asker can't take all the places of those who wait.
+func TestAnAskerMakesRoomForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := NewBudgets(Settings{Writes: Rate{PerSecond: 1, Burst: 1}, MaxWaiting: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		results := map[string]int{}
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		ask := func(of string) {
+			all.Go(func() {
+				_, err := b.Take(Ask{Kind: Write, Of: of}, time.Now().Add(time.Hour))
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					results[of+" refused"]++
+				} else {
+					results[of]++
+				}
+			})
+		}
+		for range 12 { // one goes at once, ten wait, one is refused
+			ask("noisy")
+			synctest.Wait()
+		}
+		for range 7 { // five are its share
+			ask("quiet")
+			synctest.Wait()
+		}
+		time.Sleep(time.Minute)
+		all.Wait()
+		if got := fmt.Sprint(results); got != "map[noisy:6 noisy refused:6 quiet:5 quiet refused:2]" {
+			t.Errorf("got %s, want half of the places for each", got)
+		}
+	})
 }

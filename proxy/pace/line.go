@@ -7,6 +7,7 @@ type waiter struct {
 	ask    Ask
 	by     time.Time
 	number uint64     // of arrival
+	start  float64    // its place among the turns of the askers
 	index  int        // in its line
 	turn   chan *Full // nil = go; room for one, so that telling never blocks
 }
@@ -21,10 +22,14 @@ func (w *waiter) line() int {
 	return writes
 }
 
-// before is the order of a line: what revokes, then who came first.
+// before is the order of a line: what revokes, then whose turn it is, then who came
+// first.
 func (w *waiter) before(v *waiter) bool {
-	if w.ask.Revokes != v.ask.Revokes {
+	switch {
+	case w.ask.Revokes != v.ask.Revokes:
 		return w.ask.Revokes
+	case w.start != v.start:
+		return w.start < v.start
 	}
 	return w.number < v.number
 }

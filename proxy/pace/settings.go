@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Rate is a steady pace, and how many may go at once after a pause.
@@ -21,9 +22,14 @@ type Settings struct {
 	Reads       Rate `yaml:"reads"`       // 32 a second, burst 8
 	Memberships Rate `yaml:"memberships"` // 100 a second, burst 100
 	MaxWaiting  int  `yaml:"max_waiting"` // calls, 1024
+	// Settle is how long a resource is left alone after a write of which it isn't known
+	// what became, 30 s: longer than the upstream takes for anything, so that it can't be
+	// carried out behind a later one.
+	Settle time.Duration `yaml:"settle"`
 }
 
-func (s Settings) withDefaults() Settings {
+// WithDefaults fills in what was left out.
+func (s Settings) WithDefaults() Settings {
 	for _, r := range []struct {
 		of       *Rate
 		standard Rate
@@ -35,12 +41,15 @@ func (s Settings) withDefaults() Settings {
 	if s.MaxWaiting == 0 {
 		s.MaxWaiting = 1024
 	}
+	if s.Settle == 0 {
+		s.Settle = 30 * time.Second
+	}
 	return s
 }
 
 // Check reports all that is wrong with the settings.
 func (s Settings) Check() error {
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	var faults []error
 	for _, r := range []struct {
 		name string
@@ -55,6 +64,9 @@ func (s Settings) Check() error {
 	}
 	if s.MaxWaiting < 0 {
 		faults = append(faults, errors.New("max_waiting must not be negative"))
+	}
+	if s.Settle < 0 {
+		faults = append(faults, errors.New("settle must not be negative"))
 	}
 	return errors.Join(faults...)
 }

@@ -45,9 +45,11 @@ type Client struct {
 	slots    chan struct{} // one for each open call: MaxConns
 	requests sync.Pool     // *[]byte
 
-	mu     sync.Mutex // guards following
-	idle   []*conn    // the longest unused first
-	closed bool
+	mu      sync.Mutex // guards following
+	idle    []*conn    // the longest unused first
+	busy    map[*conn]struct{}
+	closed  bool
+	aborted bool
 }
 
 var errClosed = errors.New("the client is closed")
@@ -66,7 +68,7 @@ func New(s Settings) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{settings: s, place: p, trust: trust, slots: make(chan struct{}, s.MaxConns)}, nil
+	return &Client{settings: s, place: p, trust: trust, slots: make(chan struct{}, s.MaxConns), busy: map[*conn]struct{}{}}, nil
 }
 
 // Send carries out one call on the caller's goroutine, until by or the Timeout.
@@ -90,16 +92,38 @@ func (c *Client) Send(call Call, by time.Time) (scim.Response, scim.Outcome, err
 	}
 	defer func() { <-c.slots }()
 	k, err := c.connection(now, by)
+	if err == nil {
+		err = c.occupy(k)
+	}
 	if err != nil {
 		return scim.Response{}, scim.NotSent, err
 	}
 	resp, outcome, err := c.exchange(k, call, by)
+	c.release(k)
 	if err != nil || !k.settled() {
 		k.close()
 	} else {
 		c.keep(k)
 	}
 	return resp, outcome, err
+}
+
+// occupy makes a connection one that Abort ends.
+func (c *Client) occupy(k *conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.aborted {
+		k.close()
+		return errClosed
+	}
+	c.busy[k] = struct{}{}
+	return nil
+}
+
+func (c *Client) release(k *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, k)
 }
 
 // takeSlot waits for one of the MaxConns.
@@ -187,6 +211,17 @@ func (c *Client) Close() {
 		k.close()
 	}
 	c.idle = nil
+}
+
+// Abort closes all connections now: calls under way end without an answer.
+func (c *Client) Abort() {
+	c.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aborted = true
+	for k := range c.busy {
+		k.close()
+	}
 }
 
 // cannotReach tells a name that doesn't resolve from a host that doesn't answer.

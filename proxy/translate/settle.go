@@ -1,0 +1,104 @@
+package translate
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// Doubtful is a write of which it isn't known what became, as its record tells of it.
+type Doubtful struct {
+	Operation      scim.Operation
+	ID             string // of the resource, "" of a create
+	Name, External string // userName or displayName, externalId
+	Added, Removed []string
+	Revokes        bool // it takes access away
+	Since          time.Time
+}
+
+// Settled is what a look at AWS tells of such a write.
+type Settled uint8
+
+// The words of the audit log for them are those of String.
+const (
+	Untold  Settled = iota // it can't be told
+	Done                   // it was carried out
+	NotDone                // it was not
+)
+
+func (s Settled) String() string { return [...]string{"unknown", "ok", "not_done"}[s] }
+
+// errUnsettled is an answer of AWS that tells nothing now.
+var errUnsettled = errors.New("cannot settle a write: AWS does not show the resource now")
+
+// clockDiffers bounds by how much AWS's clock is taken to be behind this one. Its times
+// are in whole seconds.
+const clockDiffers = 2 * time.Second
+
+// Settle asks AWS what became of a write. It changes nothing. An error means that it is
+// to be asked again later.
+func (m *Memory) Settle(do Do, d Doubtful) (Settled, error) {
+	switch {
+	case d.Operation.Is(scim.CreateUser | scim.CreateGroup):
+		who := identityOf(d.Operation, nil)
+		who.name, who.externalID = d.Name, d.External
+		found, resp, err := m.find(do, who.list, who.attribute, who.name)
+		if err != nil || !resp.OK() {
+			return Untold, errors.Join(errUnsettled, err)
+		}
+		return told(who.is(found, d.Since)), nil
+	case d.Operation == scim.PatchGroup && len(d.Added)+len(d.Removed) > 0:
+		return m.settleMember(do, d)
+	}
+	read := scim.GetUser
+	if d.Operation.Is(scim.Groups) {
+		read = scim.GetGroup
+	}
+	resp, err := do(scim.Request{Target: scim.Target{Operation: read, ID: d.ID}, Revokes: d.Revokes})
+	deletes := d.Operation.Is(scim.DeleteUser | scim.DeleteGroup)
+	switch {
+	case err == nil && resp.Status == 404:
+		if deletes {
+			return Done, nil
+		}
+		return Untold, nil // somebody has deleted it since
+	case err != nil || !resp.OK():
+		return Untold, errors.Join(errUnsettled, err)
+	case deletes:
+		return NotDone, nil
+	case d.Revokes:
+		return told(gjson.GetBytes(resp.Body, "active").Type == gjson.False), nil
+	}
+	changed, err := time.Parse(time.RFC3339, gjson.GetBytes(resp.Body, "meta.lastModified").Str)
+	if err != nil {
+		return Untold, nil
+	}
+	return told(!changed.Before(d.Since.Add(-clockDiffers))), nil
+}
+
+// settleMember asks for one member of a change, since AWS carries out all of it or
+// nothing.
+func (m *Memory) settleMember(do Do, d Doubtful) (Settled, error) {
+	member := append(slices.Clone(d.Added), d.Removed...)[0]
+	resp, err := do(scim.Request{Target: scim.Target{Operation: scim.ListGroups, Query: scim.Query{
+		Filter: scim.EqFilter("id", d.ID) + " and " + scim.EqFilter("members", member)}}})
+	switch {
+	case err == nil && resp.Status == 404: // the user, or the group, is gone
+		return Untold, nil
+	case err != nil || !resp.OK():
+		return Untold, errors.Join(errUnsettled, err)
+	}
+	is := gjson.GetBytes(resp.Body, "Resources.#").Int() > 0
+	return told(is == (len(d.Added) > 0)), nil
+}
+
+func told(done bool) Settled {
+	if done {
+		return Done
+	}
+	return NotDone
+}
