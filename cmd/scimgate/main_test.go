@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -54,72 +50,69 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	}
 }
 
-// SIGTERM finishes what is under way, closes the log and ends with 0.
-func TestServeDrainsAtSIGTERM(t *testing.T) {
+// served is a stand-in that listens, and its Base URL.
+func served(t *testing.T) (*standin.Server, string) {
+	t.Helper()
 	aws := standin.New(standin.Options{Rates: standin.Unlimited()})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer aws.Close()
 	go aws.Serve(l)
-	hold := make(chan struct{})
-	aws.Inject(standin.Fault{Operation: standin.CreateUser, Act: standin.Pass, When: standin.After, Hold: hold})
+	t.Cleanup(func() { aws.Close() })
+	return aws, aws.BaseURL(l.Addr())
+}
 
-	log := filepath.Join(t.TempDir(), "audit.jsonl")
-	c := exec.Command(os.Args[0], "serve", "--upstream", aws.BaseURL(l.Addr()), "--listen", "127.0.0.1:0", "--admin", "off", "--audit", log)
-	c.Env = append(os.Environ(), asProgram+"=1")
-	errs, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(errs)
-	wait := func(message string) (found map[string]any) {
-		t.Helper()
-		for lines.Scan() {
-			found = nil
-			if json.Unmarshal(lines.Bytes(), &found) == nil && found["message"] == message {
-				return found
+// SIGTERM finishes what is under way, closes the log and ends with 0. At the end of the
+// grace time, or at a second signal, what is still out is recorded as unknown.
+func TestServeDrainsAtSIGTERM(t *testing.T) {
+	f := func(name string, release, again bool, status, code int, outcome string, flags ...string) {
+		t.Run(name, func(t *testing.T) {
+			aws, url := served(t)
+			hold := make(chan struct{})
+			aws.Inject(standin.Fault{Operation: standin.CreateUser, Act: standin.Pass, When: standin.After, Hold: hold})
+			log := filepath.Join(t.TempDir(), "audit.jsonl")
+			p := start(t, nil, append([]string{"--upstream", url, "--listen", "127.0.0.1:0", "--admin", "off", "--audit", log}, flags...)...)
+			answered := make(chan int, 1)
+			go func() {
+				req, err := http.NewRequest("POST", p.gateway+"/Users", strings.NewReader(`{`+soundUser+`}`))
+				if err != nil {
+					panic(err)
+				}
+				req.Header.Set("Authorization", "Bearer "+standin.DefaultToken)
+				resp, err := http.DefaultClient.Do(req)
+				if err != nil {
+					answered <- 0
+					return
+				}
+				resp.Body.Close()
+				answered <- resp.StatusCode
+			}()
+			for len(aws.Users()) == 0 { // the write has reached AWS, whose answer is held
 			}
-		}
-		t.Fatalf("the program did not say %q", message)
-		return nil
+			p.signal(syscall.SIGTERM)
+			p.wait("draining")
+			if release {
+				close(hold)
+			} else {
+				defer close(hold)
+			}
+			if again {
+				p.signal(syscall.SIGTERM)
+			}
+			if got := <-answered; got != status {
+				t.Errorf("got %d for the request under way, want %d", got, status)
+			}
+			if got := p.exit(); got != code {
+				t.Errorf("got exit code %d, want %d\n%s", got, code, p.output())
+			}
+			text := readFile(t, log)
+			if s, err := audit.VerifyFile(log, nil); err != nil || len(s.OpenIntents) > 0 || !strings.Contains(text, outcome) || !strings.Contains(text, `"kind":"notice","event":"shutdown"`) {
+				t.Errorf("the log is not closed well: %+v %v, want %s in\n%s", s, err, outcome, text)
+			}
+		})
 	}
-	address := fmt.Sprint(wait("serving")["listen"])
-
-	answered := make(chan error, 1)
-	go func() {
-		req, err := http.NewRequest("POST", "http://"+address+"/scim/v2/Users", strings.NewReader(`{`+soundUser+`}`))
-		if err != nil {
-			answered <- err
-			return
-		}
-		req.Header.Set("Authorization", "Bearer "+standin.DefaultToken)
-		resp, err := http.DefaultClient.Do(req)
-		if err == nil && resp.StatusCode != 201 {
-			err = fmt.Errorf("got %d for the request under way, want 201", resp.StatusCode)
-		}
-		answered <- err
-	}()
-	for len(aws.Users()) == 0 { // the write has reached AWS, whose answer is held
-	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	wait("draining")
-	close(hold)
-	if err := <-answered; err != nil {
-		t.Error(err)
-	}
-	go io.Copy(io.Discard, errs)
-	if err := c.Wait(); err != nil {
-		t.Errorf("got %v, want exit code 0", err)
-	}
-	text := readFile(t, log)
-	if _, err := audit.Verify(strings.NewReader(text)); err != nil || !strings.Contains(text, `"event":"shutdown"`) {
-		t.Errorf("the log is not closed well: %v\n%s", err, text)
-	}
+	f("finished", true, false, 201, exitClean, `"outcome":"ok"`)
+	f("at the end of the grace time", false, false, 429, exitUpstream, `"outcome":"unknown"`, "--listen-shutdown-within", "3s")
+	f("at a second signal", false, true, 0, exitUpstream, `"kind":"outcome","event":"shutdown"`)
 }

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -137,98 +136,92 @@ func TestAuditVerifyCommand(t *testing.T) {
 }
 
 // The configuration is read again whole or not at all, at SIGHUP and when the file
-// has changed.
+// has changed, also where the file is a link that is turned to another, as Kubernetes
+// does. Budgets, lanes and what is remembered live on.
 func TestConfigurationIsReloaded(t *testing.T) {
+	aws, url := served(t)
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "scimgate")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	c := play(t, stage{})
 	file, log := filepath.Join(dir, "scimgate.yaml"), filepath.Join(dir, "audit.jsonl")
+	version := 0
 	write := func(more string) {
-		text := "upstream: {url: " + c.direct + "}\naudit: {file: " + log + "}\nlisten: {address: 127.0.0.1:0}\nadmin: {address: \"off\"}\n" + more
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		version++
+		text := "upstream: {url: " + url + "}\naudit: {file: " + log + "}\nlisten: {address: 127.0.0.1:0}\nadmin: {address: \"127.0.0.1:0\"}\n" + more
+		data, next := filepath.Join(dir, fmt.Sprint("data", version)), filepath.Join(dir, "next")
+		if err := errors.Join(os.WriteFile(data, []byte(text), 0o600), os.Symlink(data, next), os.Rename(next, file)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write("")
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	var out watched
-	out.news = make(chan string, 100)
-	gateway := exec.CommandContext(ctx, binary, "serve", "--config", file)
-	gateway.Stderr = &out
-	if err := gateway.Start(); err != nil {
-		t.Fatal(err)
+	p := start(t, nil, "--config", file)
+	c := p.scene(aws)
+	hangUp := func(says string) string {
+		p.signal(syscall.SIGHUP)
+		return p.wait(says)
 	}
-	serving := out.wait(t, `"message":"serving"`)
-	_, address, _ := strings.Cut(serving, `"listen":"`)
-	address, _, _ = strings.Cut(address, `"`)
-	c.gateway = "http://" + address + "/scim/v2"
 	body := `{"userName":"grace@example.test",` + soundNames + `}` // without displayName
 	c.through(201, "POST", "/Users", body)
 	write("rules: {SG304: reject}\n")
-	if err := gateway.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	out.wait(t, "the configuration is reloaded")
+	hangUp("the configuration is reloaded")
 	other := strings.Replace(body, "grace", "ada", 1)
 	c.through(400, "POST", "/Users", other)
 	write("rules: {SG304: rejct}\n")
-	if err := gateway.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	out.wait(t, "not reloaded")
+	hangUp("not reloaded")
 	c.through(400, "POST", "/Users", other)
 	write("pace: {max_waiting: 7}\n")
-	if err := gateway.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	if line := out.wait(t, "not reloaded"); !strings.Contains(line, "pace changed") {
+	if line := hangUp("not reloaded"); !strings.Contains(line, "pace changed") {
 		t.Errorf("got %s, want it said that a restart is needed", line)
 	}
 	c.through(400, "POST", "/Users", other)
+	aws.Inject(standin.Fault{Act: standin.Refuse, Status: 503, Times: 6})
+	for range 2 { // three tries each: the circuit opens
+		c.through(429, "GET", "/Users?count=1", "")
+	}
 	write("rules: {SG304: repair}\n") // without a signal: the file is watched
-	out.wait(t, "the configuration is reloaded")
-	c.through(201, "POST", "/Users", other)
+	p.wait("the configuration is reloaded")
+	if _, ready := c.adminAsks("GET", "/readyz?verbose"); !strings.Contains(ready, "upstream: down") {
+		t.Errorf("got %q, want the circuit as it was before the reload", ready)
+	}
+	c.eventually(201, "POST", "/Users", other)
 	http.DefaultClient.CloseIdleConnections()
-	if err := gateway.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitClean {
+		t.Errorf("the gateway ended with %d", code)
 	}
-	if err := gateway.Wait(); err != nil {
-		t.Errorf("the gateway ended with %v", err)
+	configs := map[string]bool{}
+	for line := range strings.Lines(readFile(t, log)) {
+		var rec struct{ Config string }
+		if err := json.Unmarshal([]byte(line), &rec); err != nil {
+			t.Fatal(err)
+		}
+		configs[rec.Config] = true
 	}
-	text := readFile(t, log)
-	if n := strings.Count(text, `"event":"config"`); n != 4 {
-		t.Errorf("got %d records of configurations, want 4", n)
+	if text := readFile(t, log); strings.Count(text, `"event":"config"`) != 4 || len(configs) != 3 {
+		t.Errorf("got %d records of configurations and %v in force, want 4 and 3", strings.Count(text, `"event":"config"`), configs)
 	}
-	if _, err := audit.Verify(strings.NewReader(text)); err != nil {
+	if _, err := audit.VerifyFile(log, nil); err != nil {
 		t.Error(err)
 	}
 }
 
-// watched hands on what a process writes, line by line.
-type watched struct{ news chan string }
-
-func (w *watched) Write(text []byte) (int, error) {
-	for line := range strings.Lines(string(text)) {
-		w.news <- line
+// At SIGUSR1 the log goes on in another file, for one that was moved away.
+func TestAuditLogIsReopened(t *testing.T) {
+	aws, url := served(t)
+	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	p := start(t, nil, "--upstream", url, "--listen", "127.0.0.1:0", "--admin", "off", "--audit", log)
+	c := p.scene(aws)
+	c.through(201, "POST", "/Users", `{`+soundUser+`}`)
+	if err := os.Rename(log, log+".000000000001"); err != nil {
+		t.Fatal(err)
 	}
-	return len(text), nil
-}
-
-func (w *watched) wait(t *testing.T, text string) string {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	for {
-		select {
-		case line := <-w.news:
-			if strings.Contains(line, text) {
-				return line
-			}
-		case <-deadline:
-			t.Fatalf("%q is never told", text)
-		}
+	p.signal(syscall.SIGUSR1)
+	p.wait("the audit log is reopened")
+	c.through(201, "POST", "/Users", `{`+strings.Replace(soundUser, "grace", "ada", 1)+`}`)
+	http.DefaultClient.CloseIdleConnections()
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitClean {
+		t.Errorf("the gateway ended with %d", code)
+	}
+	if s, err := audit.VerifyFile(log, nil); err != nil || s.First != 1 || !strings.Contains(readFile(t, log), `"event":"reopened"`) {
+		t.Errorf("got %+v %v, want one chain over both files", s, err)
 	}
 }

@@ -82,20 +82,20 @@ func reload(ctx context.Context, g *proxy.Gateway, file string, settings func() 
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	look := time.NewTicker(watchEvery)
-	defer look.Stop()
-	seen := changedAt(file)
+	ticks := time.NewTicker(watchEvery)
+	defer ticks.Stop()
+	seen := look(file)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-		case <-look.C:
-			if at := changedAt(file); at == seen || at.IsZero() {
+		case <-ticks.C:
+			if now := look(file); now == nil || seen != nil && os.SameFile(now, seen) && now.ModTime().Equal(seen.ModTime()) && now.Size() == seen.Size() {
 				continue
 			}
 		}
-		seen = changedAt(file)
+		seen = look(file)
 		config, err := settings()
 		if err != nil {
 			g.NotReloaded(err)
@@ -125,15 +125,17 @@ func reopen(ctx context.Context, g *proxy.Gateway) {
 	}
 }
 
-func changedAt(file string) time.Time {
+// look is what stands under the name of the configuration: nil if nothing does. Links are
+// followed, so that turning one to another file, as Kubernetes does, is a change.
+func look(file string) os.FileInfo {
 	if file == "" {
-		return time.Time{}
+		return nil
 	}
 	status, err := os.Stat(file)
 	if err != nil {
-		return time.Time{}
+		return nil
 	}
-	return status.ModTime()
+	return status
 }
 
 // settingsFlags declares a flag for each setting, and returns what reads them all.
