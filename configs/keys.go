@@ -41,6 +41,7 @@ var docs = map[string][2]string{
 	"schemas_every":                  {"how often AWS's own list of attributes is compared with the table of the rules", "24h"},
 	"tokens.file":                    {"hashes of gateway tokens, where the gateway holds AWS's token itself; scimgate token makes them", ""},
 	"tokens.upstream":                {"AWS's token, file:PATH or env:NAME; read again when the file changes", ""},
+	"tokens.expires":                 {"the day on which AWS's token ends, as 2027-03-31, for warnings from 90 days before", "a year from its first use"},
 	"guard.window":                   {"in which losses are counted", "1h"},
 	"guard.user_deletes.mode":        {"mass deletions of users: hold, alarm or off", "hold"},
 	"guard.user_deletes.floor":       {"so many within the window are always allowed", "20"},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -105,7 +104,7 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	x.UserAgent = string(h.userAgent)
 	x.Host = string(h.host)
 	client := clientOf(x.peer, h.forwarded, g.proxies)
-	x.Client = client.String()
+	x.address, x.Client = client, client.String()
 	if len(g.allow) > 0 && !g.allow.has(client) {
 		return closing(x.refuse(403, "", "The gateway takes no requests from this address (listen.allow).", nil))
 	}
@@ -140,25 +139,6 @@ func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	return nil
 }
 
-// authenticate puts AWS's token in the place of a gateway token, where the gateway
-// holds AWS's. Failures are limited, so that a guesser can't fill the log.
-func (g *Gateway) authenticate(x *Exchange) *Reply {
-	t := x.tenant
-	if t.keeper == nil || x.Token == nil {
-		return nil
-	}
-	name, ok := t.keeper.Match(x.Token)
-	if ok {
-		x.actor, x.Token = name, t.keeper.Upstream()
-		return nil
-	}
-	x.Token = nil
-	if !t.guesses.Allow() {
-		return x.again(soon, "Too many requests with a wrong token.", nil)
-	}
-	return x.refuse(401, "", strings.TrimRight(x.said(scim.TokenUnknown, ""), " "), nil)
-}
-
 func wantsBody(t scim.Target) bool { return t.Operation.HasBody() || t.Search }
 
 func closing(r *Reply) *Reply {
@@ -190,7 +170,10 @@ func (x *Exchange) unsound(fault string) *Reply {
 // refuseBytes is the last answer on a connection whose bytes are not sound HTTP.
 func (g *Gateway) refuseBytes(fault wire.Fault, peer net.Addr) []byte {
 	x := g.begin()
-	x.Client, _, _ = net.SplitHostPort(peer.String())
+	if tcp, ok := peer.(*net.TCPAddr); ok {
+		x.address = tcp.AddrPort().Addr().Unmap()
+		x.Client = x.address.String()
+	}
 	r := closing(x.unsound(fault.String()))
 	if err := g.record(x, r); err != nil {
 		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")

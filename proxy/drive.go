@@ -69,7 +69,7 @@ func (g *Gateway) drive(ctx context.Context) {
 func (g *Gateway) deactivateOpen(t *Tenant, id string) {
 	x := g.beginFor(t)
 	x.ID, x.Client, x.Method = ulid.Make().String(), "scimgate", "PATCH"
-	x.actor, x.Token = "scimgate", t.keeper.Upstream()
+	x.actor, x.Token = ownActor, t.keeper.Upstream()
 	x.Target = scim.Target{Operation: scim.PatchUser, ID: id}
 	x.Document = []byte(translate.Deactivation)
 	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"net/netip"
 	"time"
 
@@ -35,7 +36,9 @@ type Exchange struct {
 	Calls    int    // asked of AWS so far
 
 	peer    netip.Addr  // of the connection
-	actor   string      // name of the client's gateway token, "" if its token is AWS's own
+	address netip.Addr  // of the client, behind trusted proxies
+	actor   string      // name of the client's gateway token, or a keyed digest of AWS's own; "" without a token
+	known   bool        // the token was accepted before
 	only    func() bool // asked when the lane is entered whether there is still something to do; or nil
 	scheme  string      // by which the client reached the gateway: http or https
 	tenant  *Tenant
@@ -64,6 +67,13 @@ func (g *Gateway) beginFor(t *Tenant) *Exchange {
 func (x *Exchange) of(t *Tenant, prefix string) {
 	x.tenant, x.policy, x.prefix = t, t.inForce(x.Began), prefix
 	x.Deadline = x.Began.Add(t.patience)
+}
+
+// from takes in whose connection it is; headers may tell more.
+func (x *Exchange) from(peer net.IP) {
+	x.peer, _ = netip.AddrFromSlice(peer)
+	x.address = x.peer.Unmap()
+	x.Client = x.address.String()
 }
 
 // found adds findings of a parser.

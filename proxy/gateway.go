@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -111,8 +111,13 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if g.journal, err = audit.Open(auditing); err != nil {
 		return nil, fmt.Errorf("audit.file: %w", err)
 	}
-	if g.leavers, err = leavers.Open(leaversFile(s.Audit.File)); err != nil {
+	if g.leavers, err = leavers.Open(beside(s.Audit.File, ".leavers")); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open the list of open deactivations: %w", err), g.journal.Close())
+	}
+	for _, t := range g.tenants {
+		if t.seen, err = tokens.OpenSeen(beside(s.Audit.File, "."+t.name+".tokens")); err != nil {
+			return nil, errors.Join(err, g.leavers.Close(), g.journal.Close())
+		}
 	}
 	g.recall()
 	g.scheme = "http"
@@ -140,12 +145,13 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	return g, nil
 }
 
-// leaversFile stands beside the audit log; without one the list is in memory alone.
-func leaversFile(audit string) string {
+// beside is a file that stands beside the audit log; without one what it would hold is in
+// memory alone.
+func beside(audit, suffix string) string {
 	if audit == "-" {
 		return ""
 	}
-	return audit + ".leavers"
+	return audit + suffix
 }
 
 // pathOf is the path of a URL without a slash at its end.
@@ -166,8 +172,7 @@ func (l serverLog) Printf(string, ...any) { l.to.Debug().Msg("a connection ended
 // handle serves one request.
 func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	x := g.begin()
-	x.peer, _ = netip.AddrFromSlice(ctx.RemoteIP())
-	x.Client = x.peer.Unmap().String()
+	x.from(ctx.RemoteIP())
 	x.Method = string(ctx.Method())
 	x.RawTarget = ctx.Request.Header.RequestURI()
 	defer g.contain(x, ctx)
@@ -201,7 +206,7 @@ func (g *Gateway) panicked(x *Exchange, p any) {
 // handleMisread serves one that the library could not read.
 func (g *Gateway) handleMisread(ctx *fasthttp.RequestCtx, err error) {
 	x := g.begin()
-	x.Client = ctx.RemoteIP().String()
+	x.from(ctx.RemoteIP())
 	defer g.contain(x, ctx)
 	ctx.Response.Reset()
 	g.answer(x, ctx, x.misread(err))
@@ -258,6 +263,7 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 		h.SetContentType(contentType)
 		resp.SetBodyRaw(r.Body)
 	}
+	g.judgeToken(x)
 	g.settleWith(x)
 	h.Set("X-Scimgate-Exchange", x.ID)
 	if x.RequestID != "" {

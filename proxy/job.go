@@ -57,7 +57,7 @@ func (x *Exchange) detached() *Exchange {
 // performLong carries out a change of a group in a goroutine of its own, or joins the
 // one that does, and waits for it as long as the client does.
 func (g *Gateway) performLong(x *Exchange) *Reply {
-	key := x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + g.actor(x) + " " + g.journal.Digest(x.Document)
+	key := x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + x.actor + " " + g.journal.Digest(x.Document)
 	j := g.jobs.join(key)
 	if j == nil {
 		if j = g.jobs.start(key); j == nil {

@@ -25,6 +25,7 @@ type metrics struct {
 	deactivations *prometheus.CounterVec // tenant, outcome
 	guard         *prometheus.CounterVec // tenant, kind, verdict
 	unexplained   prometheus.Counter
+	authFailures  *prometheus.CounterVec // tenant
 	drift         prometheus.Gauge
 
 	known sync.Map // labels → prometheus.Counter, so that no text is made per request
@@ -60,13 +61,15 @@ func newMetrics(g *Gateway) *metrics {
 			Help: "What guards against accidents said, by kind and verdict: alarm or held."}, []string{"tenant", "kind", "verdict"}),
 		unexplained: prometheus.NewCounter(prometheus.CounterOpts{Name: "scimgate_unexplained_total",
 			Help: "Refusals of AWS that no rule foresaw."}),
+		authFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_auth_failures_total",
+			Help: "Requests whose token was refused, by the gateway or by AWS, or not tried."}, []string{"tenant"}),
 		drift: prometheus.NewGauge(prometheus.GaugeOpts{Name: "scimgate_schema_drift",
 			Help: "Attributes that AWS lists in its schemas and the gateway leaves out."}),
 	}
 	counter := func(name, help string, read func() float64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.drift,
+	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.authFailures, m.drift,
 		gauge("scimgate_open_deactivations", "Users whose deactivation AWS has not shown yet: they may still have access.", nil,
 			func() float64 { return float64(g.leavers.Len()) }),
 		gauge("scimgate_audit_writable", "1 while records can be made durable; 0.5 while only those of what takes access away can.", nil, g.auditWritable),
@@ -79,6 +82,13 @@ func newMetrics(g *Gateway) *metrics {
 			gauge("scimgate_upstream_down", "1 while the circuit to AWS is open.", tenant, func() float64 { return number(t.breaker.Open()) }),
 			gauge("scimgate_unsettled_writes", "Writes of which it isn't known what became, and about which AWS was not asked yet.", tenant,
 				func() float64 { return float64(t.unsettled.n.Load()) }),
+			gauge("scimgate_token_expiry_timestamp_seconds", "When the token of AWS ends that was used last, as far as is known; 0 before there was one.", tenant,
+				func() float64 {
+					if ends := t.seen.Ends(); !ends.IsZero() {
+						return float64(ends.Unix())
+					}
+					return 0
+				}),
 			gauge("scimgate_pace_waiting", "Calls that wait for their budget.", tenant, func() float64 { return float64(t.budgets.State().Waiting) }),
 			gauge("scimgate_lanes", "Resources that are written, waited for or left alone for a while.", tenant, func() float64 { return float64(t.lanes.Len()) }))
 	}

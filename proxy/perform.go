@@ -176,7 +176,7 @@ func (g *Gateway) creation(x *Exchange) translate.Creation {
 // list is the plan of a list. How many users there are is told to the guards, for
 // their shares.
 func (g *Gateway) list(x *Exchange) translate.Plan {
-	plan := x.tenant.memory.List(x.Target, g.actor(x), x.policy.ListMembers && wantsMembers(x.Target.Query))
+	plan := x.tenant.memory.List(x.Target, x.actor, x.policy.ListMembers && wantsMembers(x.Target.Query))
 	if x.Target.Operation != scim.ListUsers || x.Target.Query.Filter != "" {
 		return plan
 	}

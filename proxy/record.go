@@ -28,21 +28,15 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 // recordFor is what every record of an exchange has.
 func (g *Gateway) recordFor(x *Exchange) *audit.Record {
 	rec := &audit.Record{Exchange: x.ID, Tenant: x.tenant.name, Client: x.Client}
-	rec.Actor = g.actor(x)
+	rec.Actor = x.actor
 	if len(x.Findings) > 0 {
 		rec.Findings = ids(x.Findings)
 	}
 	return rec
 }
 
-// actor is who asks: the name of a gateway token, or a keyed digest of the client's
-// own; "" without a token.
-func (g *Gateway) actor(x *Exchange) string {
-	if x.actor != "" || len(x.Token) == 0 {
-		return x.actor
-	}
-	return g.journal.Actor(x.Token)
-}
+// ownActor is the gateway itself, where it acts without a client.
+const ownActor = "scimgate"
 
 // identity are the values that tell who or what a document is about.
 func identity(doc []byte) (name, ext string) {
@@ -75,6 +69,10 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 		return nil
 	case write && len(x.Token) > 0 && g.journal.Err() == nil:
 		return g.journal.Refuse(rec, audit.Durable)
+	}
+	if !x.known && x.address.IsValid() && !x.tenant.noise.Allow(x.address, x.Began) {
+		g.journal.Omit() // a flood of them must not fill the disk
+		return nil
 	}
 	return g.journal.Refuse(rec, audit.Riding)
 }

@@ -122,7 +122,7 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []inDoubt) {
 	defer t.unsettled.rested()
 	for _, d := range due {
 		x := g.beginFor(t)
-		x.Client, x.actor, x.Token = "scimgate", "scimgate", token
+		x.Client, x.actor, x.Token = ownActor, ownActor, token
 		verdict := translate.Untold
 		g.contained(x, func() *Reply {
 			var err error

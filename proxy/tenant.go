@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/tokens"
@@ -158,7 +156,10 @@ type Tenant struct {
 	retryStatus int
 	patience    time.Duration
 	keeper      *tokens.Keeper // nil if clients bring AWS's own token
-	guesses     *rate.Limiter
+	seen        *tokens.Seen   // that AWS has accepted
+	ends        time.Time      // of AWS's token, the zero time if that isn't known
+	guesses     *tokens.Guesses
+	noise       *tokens.Guesses // refusals that are recorded one by one
 	guard       *guard.Guard
 	drift       drift
 }
@@ -177,7 +178,7 @@ func newTenants(list []TenantSettings) (tenants []*Tenant, err error) {
 		}
 		t := &Tenant{
 			store: st, name: s.Name, prefix: pathOf(s.Upstream.URL), retryStatus: s.Client.RetryStatus, patience: s.Client.Patience,
-			guesses: rate.NewLimiter(10, 50), guard: guard.New(s.Guard),
+			guesses: tokens.NewGuesses(5, 20), noise: tokens.NewGuesses(10, 100), guard: guard.New(s.Guard), ends: s.Tokens.Ends(),
 		}
 		st.guards = append(st.guards, t.guard)
 		t.policy.Store(&s.Policy)

@@ -180,3 +180,40 @@ func TestAdminListenerWantsItsToken(t *testing.T) {
 		t.Errorf("got %v, want the token demanded", err)
 	}
 }
+
+// A token that AWS has not accepted yet may try a little; failures are counted, and a
+// flood of them doesn't fill the log.
+func TestGuessersAreLimited(t *testing.T) {
+	c := play(t, stage{})
+	right := c.token
+	c.token = "a-guess"
+	count := map[int]int{}
+	for range 60 {
+		count[c.send(c.gateway, "GET", "/Users?count=1", "").status]++
+	}
+	if count[401] < 20 || count[401] > 40 || count[401]+count[429] != 60 || len(c.aws.Journal()) != count[401] {
+		t.Errorf("got %v with %d calls, want the first guesses refused by AWS and the others here", count, len(c.aws.Journal()))
+	}
+	if _, metrics := c.adminAsks("GET", "/metrics"); !strings.Contains(metrics, `scimgate_auth_failures_total{tenant="default"} 60`) {
+		t.Error("the failures are not all counted")
+	}
+	for range 200 { // without any token
+		if r := c.send(c.gateway, "GET", "/nothing", ""); r.status != 404 {
+			t.Fatalf("got %d", r.status)
+		}
+	}
+	known := play(t, stage{})
+	for range 60 { // as many of a token that is known as AWS takes
+		known.through(200, "GET", "/Users?count=1", "")
+	}
+	c.token = right
+	records, omitted := c.records(), 0
+	for _, r := range records {
+		if r["event"] == "dropped" {
+			omitted++
+		}
+	}
+	if len(records) > 200 || omitted == 0 {
+		t.Errorf("got %d records with %d gaps, want a flood in few", len(records), omitted)
+	}
+}

@@ -239,6 +239,15 @@ func (j *Journal) Refuse(rec *Record, d Durability) error {
 // Ride records what the client is told about a read, with the next batch.
 func (j *Journal) Ride(rec *Record) { j.ride(rec, KindAnswer) }
 
+// Omit counts a record that is not made, as one of those that a flood would bring. The
+// log tells how many there were.
+func (j *Journal) Omit() {
+	j.dropped.Add(1)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.missed++
+}
+
 // Notice records something about the gateway itself, durably. Of rec only what the
 // event needs is set: a tenant, an exchange, findings.
 func (j *Journal) Notice(event string, rec *Record) error {

@@ -1,7 +1,9 @@
-// Package tokens knows who may talk to the gateway where it holds AWS's token
-// itself: gateway tokens, kept as hashes in a file, several at once so that one can
-// be replaced by another; and AWS's token, read from a file or an environment
-// variable. Both files are read again when they change.
+// Package tokens knows who may talk to the gateway. Where it holds AWS's token itself:
+// gateway tokens, kept as hashes in a file, several at once so that one can be replaced
+// by another; and AWS's token, read from a file or an environment variable. Both files
+// are read again when they change. Where clients bring AWS's own: which of them AWS has
+// accepted before ([Seen]), and how much those may try who have not shown anything yet
+// ([Guesses]).
 //
 // No token is ever in an error, and none is stored.
 package tokens
@@ -29,6 +31,15 @@ type Settings struct {
 	File string `yaml:"file"`
 	// Upstream is where AWS's token is: file:PATH or env:NAME.
 	Upstream string `yaml:"upstream"`
+	// Expires is the day on which AWS's token ends, 2027-03-31; if empty, a year from
+	// when it was seen first.
+	Expires string `yaml:"expires"`
+}
+
+// Ends is the beginning of the day of Expires, the zero time without one.
+func (s Settings) Ends() time.Time {
+	ends, _ := time.Parse(time.DateOnly, s.Expires)
+	return ends
 }
 
 // Check reports all that is wrong with the settings, but opens no file.
@@ -36,6 +47,9 @@ func (s Settings) Check() error {
 	var faults []error
 	if (s.File == "") != (s.Upstream == "") {
 		faults = append(faults, errors.New("file and upstream go together: a gateway that holds AWS's token must know who may use it"))
+	}
+	if s.Expires != "" && s.Ends().IsZero() {
+		faults = append(faults, fmt.Errorf("expires %q is not a day such as 2027-03-31", s.Expires))
 	}
 	if _, _, err := s.source(); s.Upstream != "" && err != nil {
 		faults = append(faults, err)
