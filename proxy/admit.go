@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -80,6 +81,9 @@ func (h *head) take(name, value []byte) {
 		h.encoding = value
 	case is("host"):
 		h.host = value
+		if !isHost(value) {
+			h.fault = "the header host is no host"
+		}
 	case is("x-forwarded-for"): // several are one list
 		if h.forwarded != nil {
 			value = append(append(bytes.Clone(h.forwarded), ','), value...)
@@ -94,49 +98,92 @@ func (h *head) take(name, value []byte) {
 	}
 }
 
+// isHost tells whether a text can be a host with a port (RFC 9112 §3.2): what a parser
+// could take apart in two ways is none.
+func isHost(text []byte) bool {
+	for _, c := range text {
+		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`"/<>?@\^`+"`{|}#"), c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // maxRequestID bounds the client's own id that is echoed and recorded.
 const maxRequestID = 128
 
 // admit asks whether the request is HTTP that every parser reads alike, and who
 // sends it. Each of its refusals closes the connection.
 func (g *Gateway) admit(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
+	before := len(x.Findings) // those of route were let through under observe
+	if r := g.admitHead(x, ctx); r != nil {
+		return closing(r)
+	}
+	x.Body = ctx.Request.Body()
+	if wantsBody(x.Target) && len(x.Body) == 0 {
+		x.found([]scim.Fault{{Kind: scim.BodyMissing}})
+	}
+	if x.rejected(before) {
+		return closing(x.refuseFindings())
+	}
+	return nil
+}
+
+// admitHead asks it of the head alone.
+func (g *Gateway) admitHead(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	h := readHead(ctx.Request.Header.RawHeaders())
 	x.UserAgent = string(h.userAgent)
 	x.Host = string(h.host)
-	client := clientOf(x.peer, h.forwarded, g.proxies)
-	x.address, x.Client = client, client.String()
-	if len(g.allow) > 0 && !g.allow.has(client) {
-		return closing(x.refuse(403, "", "The gateway takes no requests from this address (listen.allow).", nil))
+	x.address = clientOf(x.peer, h.forwarded, g.proxies)
+	x.Client = x.address.String()
+	if len(g.allow) > 0 && !g.allow.has(x.address) {
+		return x.refuse(403, "", "The gateway takes no requests from this address (listen.allow).", nil)
 	}
 	if len(h.requestID) <= maxRequestID {
 		x.RequestID = string(h.requestID)
 	}
 	if h.fault != "" {
-		return closing(x.unsound(h.fault))
+		return x.unsound(h.fault)
 	}
 	if len(h.encoding) > 0 && !bytes.EqualFold(h.encoding, []byte("identity")) {
-		return closing(x.refuse(415, "", "The body is compressed. AWS takes none, and so it is not opened here; the client has to send it as it is.", nil))
+		return x.refuse(415, "", "The body is compressed. AWS takes none, and so it is not opened here; the client has to send it as it is.", nil)
 	}
-	routed := x.rejected() // by route, and let through under observe
+	before := len(x.Findings)
 	x.found(scim.HeadFaults(x.Target, h.authorizations, h.authorization, h.contentType, h.userAgents > 0 && len(h.userAgent) > 0))
 	x.Token = scim.Token(h.authorization)
-	x.Body = ctx.Request.Body()
 	if r := g.authenticate(x); r != nil {
-		return closing(r)
+		return r
 	}
-	switch {
-	case x.rejected() && !routed, x.Token == nil:
-		return closing(x.refuseFindings())
-	case x.Target.Operation == 0 && x.Method != "GET": // observed: nothing is known of its body
-	case wantsBody(x.Target) && len(x.Body) == 0:
-		x.found([]scim.Fault{{Kind: scim.BodyMissing}})
-	case !wantsBody(x.Target) && h.body: // the library does not read the body of a GET
+	if h.body && !wantsBody(x.Target) && (x.Target.Operation != 0 || x.Method == "GET") { // of others nothing is known under observe
 		x.found([]scim.Fault{{Kind: scim.BodyUnexpected}})
 	}
-	if x.rejected() && !routed {
-		return closing(x.refuseFindings())
+	if x.rejected(before) || x.Token == nil {
+		return x.refuseFindings()
 	}
 	return nil
+}
+
+// expect answers a client that asks before it sends a body (RFC 9110 §10.1.1): with 100,
+// or with the refusal that it would get anyway.
+func (g *Gateway) expect(ctx *fasthttp.RequestCtx) int {
+	x := g.beginRequest(ctx)
+	r := g.contained(x, func() *Reply {
+		if r := g.route(x); r != nil {
+			return r
+		}
+		if r := g.admitHead(x, ctx); r != nil {
+			return closing(r)
+		}
+		if ctx.Request.Header.ContentLength() > g.settings.Listen.MaxBodyBytes {
+			return x.misread(fasthttp.ErrBodyTooLarge)
+		}
+		return nil
+	})
+	if r == nil {
+		return http.StatusContinue
+	}
+	g.answer(x, ctx, r)
+	return r.Status
 }
 
 func wantsBody(t scim.Target) bool { return t.Operation.HasBody() || t.Search }
@@ -175,12 +222,19 @@ func (g *Gateway) refuseBytes(fault wire.Fault, peer net.Addr) []byte {
 		x.Client = x.address.String()
 	}
 	r := closing(x.unsound(fault.String()))
+	if fault == wire.NoRoom {
+		r = closing(x.again(soon, "The gateway is at work on as many large requests as it has memory for (listen.max_bodies_bytes).", nil))
+	}
 	if err := g.record(x, r); err != nil {
 		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")
 	}
 	took := time.Since(x.Began)
 	g.metrics.answered(x.tenant.name, 0, r.Status, took)
 	g.line(x, r, took)
-	return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Type: application/scim+json\r\nContent-Length: %d\r\nX-Scimgate-Exchange: %s\r\nConnection: close\r\n\r\n%s",
-		len(r.Body), x.ID, r.Body)
+	head := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: application/scim+json\r\nContent-Length: %d\r\nX-Scimgate-Exchange: %s\r\nConnection: close\r\n",
+		r.Status, http.StatusText(r.Status), len(r.Body), x.ID)
+	if r.RetryAfter > 0 {
+		head += fmt.Sprintf("Retry-After: %d\r\n", int(r.RetryAfter/time.Second))
+	}
+	return append([]byte(head+"\r\n"), r.Body...)
 }

@@ -53,6 +53,14 @@ type counted struct {
 	once   sync.Once
 }
 
+// CloseWrite ends what the client is sent, so that it sees the end of a last answer.
+func (c *counted) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 func (c *counted) Close() error {
 	c.once.Do(func() { <-c.places })
 	return c.Conn.Close()

@@ -98,7 +98,7 @@ func (g *Gateway) tries(x *Exchange, c *call, ask pace.Ask) (scim.Response, erro
 func repeatable(c *call, resp scim.Response, err error) bool {
 	var failure *scim.CallError
 	if errors.As(err, &failure) {
-		return failure.Reason == scim.Unsent || failure.Reason == scim.Lost && !c.Write
+		return failure.Reason == scim.Unsent && !errors.Is(err, upstream.ErrNotTried) || failure.Reason == scim.Lost && !c.Write
 	}
 	return !c.Write && resp.Status >= 500 && resp.Status != 501
 }
@@ -154,7 +154,9 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	resp, outcome, err := x.tenant.upstream.Send(c.Call, x.Deadline)
 	took := time.Since(began)
 	g.metrics.called(x.tenant.name, c.operation, outcome, resp.Status, took, waited)
-	x.tenant.breaker.Report(err == nil && resp.Status < 500)
+	if !errors.Is(err, upstream.ErrNotTried) { // a fault of the call's own tells nothing of the upstream
+		x.tenant.breaker.Report(err == nil && resp.Status < 500)
+	}
 	x.lastAWS = resp
 	if c.Write {
 		if outcome == scim.UpstreamError && resp.Status >= 500 { // it may have been carried out

@@ -83,9 +83,9 @@ func (x *Exchange) found(faults []scim.Fault) {
 	}
 }
 
-// rejected tells whether a finding so far refuses the request.
-func (x *Exchange) rejected() bool {
-	for i := range x.Findings {
+// rejected tells whether a finding refuses the request, of those from some place on.
+func (x *Exchange) rejected(from int) bool {
+	for i := from; i < len(x.Findings); i++ {
 		if x.Findings[i].Disposition == rules.Reject {
 			return true
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -62,7 +63,8 @@ type Gateway struct {
 	leavers    *leavers.List
 	mysteries  mysteries
 	jobs       jobs
-	scheme     string // of the URLs by which clients reach it
+	room       *wire.Room // of large bodies
+	scheme     string     // of the URLs by which clients reach it
 
 	server    *fasthttp.Server
 	admin     *http.Server
@@ -120,6 +122,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		}
 	}
 	g.recall()
+	g.room = wire.NewRoom(int64(s.Listen.MaxBodiesBytes), roomWait)
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
@@ -129,7 +132,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
 		Handler:                      g.handle,
 		ErrorHandler:                 g.handleMisread,
-		HeaderReceived:               nil,
+		ExpectHandler:                g.expect,
 		ReadBufferSize:               s.Listen.MaxHeadBytes,
 		MaxRequestBodySize:           s.Listen.MaxBodyBytes,
 		ReadTimeout:                  s.Listen.ReadTimeout,
@@ -144,6 +147,9 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	}
 	return g, nil
 }
+
+// roomWait is how long a large body waits for room.
+const roomWait = 10 * time.Second
 
 // beside is a file that stands beside the audit log; without one what it would hold is in
 // memory alone.
@@ -171,13 +177,18 @@ func (l serverLog) Printf(string, ...any) { l.to.Debug().Msg("a connection ended
 
 // handle serves one request.
 func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
+	x := g.beginRequest(ctx)
+	defer g.contain(x, ctx)
+	defer x.leave() // the lane is held until the answer is recorded
+	g.answer(x, ctx, g.walk(x, ctx))
+}
+
+func (g *Gateway) beginRequest(ctx *fasthttp.RequestCtx) *Exchange {
 	x := g.begin()
 	x.from(ctx.RemoteIP())
 	x.Method = string(ctx.Method())
 	x.RawTarget = ctx.Request.Header.RequestURI()
-	defer g.contain(x, ctx)
-	defer x.leave() // the lane is held until the answer is recorded
-	g.answer(x, ctx, g.walk(x, ctx))
+	return x
 }
 
 // contain keeps a panic behind the stages, where not even an error can be answered

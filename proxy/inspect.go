@@ -22,7 +22,7 @@ func (g *Gateway) inspect(x *Exchange) *Reply {
 		x.judge(nil)
 	}
 	switch {
-	case x.policy.Observe || !x.rejected():
+	case x.policy.Observe || !x.rejected(0):
 		return nil
 	case x.Verdict.Unreadable:
 		return closing(x.refuseFindings())

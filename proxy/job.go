@@ -12,11 +12,13 @@ import (
 
 // Bounds of the changes of groups that go on without their client.
 const (
-	longest  = 10 * time.Minute // that one may take in all
-	maxJobs  = 64               // under way at once; others end with their client's patience
-	keptFor  = 10 * time.Minute // an answer that nobody waited for
-	maxKept  = 64
-	comeBack = 10 * time.Second
+	longest     = 10 * time.Minute // that one may take in all
+	maxJobs     = 64               // under way at once; others end with their client's patience
+	maxJobBytes = 32 << 20         // of their documents together; likewise
+	keptFor     = 10 * time.Minute // an answer that nobody waited for
+	maxKept     = 64
+	maxKeptBody = 256 << 10 // of such an answer; a repeat of a larger one finds nothing to do
+	comeBack    = 10 * time.Second
 )
 
 // job is a change of a group under way. It goes on when its client was told to come
@@ -24,6 +26,7 @@ const (
 // rate that AWS allows, and Okta waits one.
 type job struct {
 	ended chan struct{} // closed when x and reply may be read
+	size  int           // of its document
 	x     *Exchange
 	reply *Reply
 	at    time.Time // of the end
@@ -35,6 +38,7 @@ type jobs struct {
 	under   map[string]*job
 	waiters map[*job]int
 	kept    map[string]*job
+	bytes   int // of the documents of those under way
 	all     sync.WaitGroup
 }
 
@@ -60,7 +64,7 @@ func (g *Gateway) performLong(x *Exchange) *Reply {
 	key := x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + x.actor + " " + g.journal.Digest(x.Document)
 	j := g.jobs.join(key)
 	if j == nil {
-		if j = g.jobs.start(key); j == nil {
+		if j = g.jobs.start(key, len(x.Document)); j == nil {
 			return g.carryOut(x)
 		}
 		y := x.detached()
@@ -80,7 +84,7 @@ func (g *Gateway) performLong(x *Exchange) *Reply {
 	case <-j.ended:
 		g.jobs.leave(key, j)
 		x.Calls, x.waited, x.lastAWS, x.doubt, x.wrote = j.x.Calls, j.x.waited, j.x.lastAWS, j.x.doubt, j.x.wrote
-		x.Findings, x.Document = slices.Clone(j.x.Findings), j.x.Document
+		x.Findings = slices.Clone(j.x.Findings)
 		reply := *j.reply
 		return &reply
 	case <-patience.C:
@@ -107,17 +111,18 @@ func (js *jobs) join(key string) *job {
 	return j
 }
 
-// start begins a job with its caller waiting; nil if there are too many.
-func (js *jobs) start(key string) *job {
+// start begins a job with its caller waiting; nil if there are too many, or too large ones.
+func (js *jobs) start(key string, size int) *job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	if js.under == nil {
 		js.under, js.waiters, js.kept = map[string]*job{}, map[*job]int{}, map[string]*job{}
 	}
-	if len(js.under) >= maxJobs {
+	if len(js.under) >= maxJobs || js.bytes+size > maxJobBytes {
 		return nil
 	}
-	j := &job{ended: make(chan struct{})}
+	js.bytes += size
+	j := &job{ended: make(chan struct{}), size: size}
 	js.under[key] = j
 	js.waiters[j] = 1
 	js.all.Add(1)
@@ -129,9 +134,11 @@ func (js *jobs) start(key string) *job {
 func (js *jobs) end(key string, j *job, x *Exchange, reply *Reply) (alone bool) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
+	x.Body, x.Document, x.Verdict.Document = nil, nil, nil // whoever joins has a document of its own
 	j.x, j.reply, j.at = x, reply, time.Now()
 	delete(js.under, key)
-	if alone = js.waiters[j] == 0; alone && reply.Status < 300 {
+	js.bytes -= j.size
+	if alone = js.waiters[j] == 0; alone && reply.Status < 300 && len(reply.Body) <= maxKeptBody {
 		if len(js.kept) >= maxKept {
 			clear(js.kept)
 		}

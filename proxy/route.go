@@ -20,7 +20,7 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	target, faults := scim.ParseTarget(x.Method, x.RawTarget, prefix)
 	x.found(faults)
 	x.Target = target
-	if target.Operation != 0 || x.policy.Observe && !unsafe[faults[len(faults)-1].Kind] {
+	if target.Operation != 0 || x.policy.Observe && isMethod[x.Method] && !unsafe[faults[len(faults)-1].Kind] {
 		return nil
 	}
 	r := x.refuseFindings()
@@ -33,9 +33,13 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	return r
 }
 
+// isMethod are the methods that go on under observe; the upstream package sends no
+// others.
+var isMethod = map[string]bool{"GET": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
+
 // unsafe are the faults of a target for which it is refused under observe as well:
 // what is recorded would not be what AWS carries out.
 var unsafe = map[scim.Kind]bool{
 	scim.DotSegment: true, scim.EncodedSlash: true, scim.ControlCharacter: true, scim.AbsoluteForm: true,
-	scim.Fragment: true, scim.BadEncoding: true, scim.TooLarge: true,
+	scim.Fragment: true, scim.BadEncoding: true, scim.TargetTooLong: true,
 }

@@ -84,7 +84,7 @@ func (g *Gateway) secured(l net.Listener) net.Listener {
 	if g.tls != nil {
 		l = tls.NewListener(l, g.tls)
 	}
-	return wire.Listen(l, g.refuseBytes)
+	return wire.Listen(l, g.room, g.settings.Listen.MaxBodyBytes, g.refuseBytes)
 }
 
 // lastMoment is how long before the end of the grace time the calls to AWS are ended

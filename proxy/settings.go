@@ -49,13 +49,14 @@ type Listen struct {
 	// TrustedProxies are networks whose X-Forwarded-For is believed.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
-	MaxBodyBytes   int           `yaml:"max_body_bytes"`  // of a request, 16 MiB: a wizard app PUTs whole groups
-	MaxHeadBytes   int           `yaml:"max_head_bytes"`  // request line and headers, 16 KiB
-	MaxConns       int           `yaml:"max_conns"`       // open at once, 1024
-	ReadTimeout    time.Duration `yaml:"read_timeout"`    // of a whole request, 20 s
-	IdleTimeout    time.Duration `yaml:"idle_timeout"`    // between two requests, 75 s
-	DrainDelay     time.Duration `yaml:"drain_delay"`     // between failing readiness and closing the listener, 5 s; 0 on a loopback address
-	ShutdownWithin time.Duration `yaml:"shutdown_within"` // for what is under way at SIGTERM, 25 s
+	MaxBodyBytes   int           `yaml:"max_body_bytes"`   // of a request, 16 MiB: a wizard app PUTs whole groups
+	MaxBodiesBytes int           `yaml:"max_bodies_bytes"` // of the large ones together, above 16 KiB each, 32 MiB; others wait
+	MaxHeadBytes   int           `yaml:"max_head_bytes"`   // request line and headers, 16 KiB
+	MaxConns       int           `yaml:"max_conns"`        // open at once, 1024
+	ReadTimeout    time.Duration `yaml:"read_timeout"`     // of a whole request, 20 s
+	IdleTimeout    time.Duration `yaml:"idle_timeout"`     // between two requests, 75 s
+	DrainDelay     time.Duration `yaml:"drain_delay"`      // between failing readiness and closing the listener, 5 s; 0 on a loopback address
+	ShutdownWithin time.Duration `yaml:"shutdown_within"`  // for what is under way at SIGTERM, 25 s
 }
 
 // Admin is where operators look: health, metrics.
@@ -85,6 +86,7 @@ type Log struct {
 func (s Settings) WithDefaults() Settings {
 	otherwise(&s.Listen.Address, "127.0.0.1:8080")
 	otherwise(&s.Listen.MaxBodyBytes, 16<<20)
+	otherwise(&s.Listen.MaxBodiesBytes, max(32<<20, s.Listen.MaxBodyBytes))
 	otherwise(&s.Listen.MaxHeadBytes, 16<<10)
 	otherwise(&s.Listen.MaxConns, 1024)
 	otherwise(&s.Listen.ReadTimeout, 20*time.Second)
@@ -158,6 +160,9 @@ func (s Settings) Check() error {
 	if s.Audit.File == "" {
 		fault("audit.file is missing: name a file, or - for standard output")
 	}
+	if s.Listen.MaxBodiesBytes < s.Listen.MaxBodyBytes {
+		fault("listen.max_bodies_bytes is below listen.max_body_bytes, so that the largest body would never be read")
+	}
 	for name, d := range map[string]time.Duration{
 		"listen.read_timeout": s.Listen.ReadTimeout, "listen.idle_timeout": s.Listen.IdleTimeout, "listen.drain_delay": s.Listen.DrainDelay,
 		"listen.shutdown_within": s.Listen.ShutdownWithin, "schemas_every": s.Schemas,
@@ -167,7 +172,8 @@ func (s Settings) Check() error {
 		}
 	}
 	for name, n := range map[string]int{
-		"listen.max_body_bytes": s.Listen.MaxBodyBytes, "listen.max_head_bytes": s.Listen.MaxHeadBytes, "listen.max_conns": s.Listen.MaxConns,
+		"listen.max_bodies_bytes": s.Listen.MaxBodiesBytes,
+		"listen.max_body_bytes":   s.Listen.MaxBodyBytes, "listen.max_head_bytes": s.Listen.MaxHeadBytes, "listen.max_conns": s.Listen.MaxConns,
 	} {
 		if n < 0 {
 			fault("%s is negative", name)

@@ -24,6 +24,9 @@ type Finding struct {
 
 // Text is the finding's title with its place and note.
 func (f *Finding) Text() string {
+	if f.Fault.InText() {
+		return f.fill(f.Title) + ", at " + f.Path
+	}
 	return f.fill(f.Title)
 }
 
@@ -130,6 +133,9 @@ func (s *Set) Faults(faults []scim.Fault) []Finding {
 			panic("BUG: no rule for a kind of fault")
 		}
 		f := Finding{Rule: c.Rule, Disposition: s.dispositions[c.index], Span: Span{fault.Start, fault.End}, Note: fault.Name}
+		if fault.Kind.InText() {
+			f.Path = "byte " + strconv.Itoa(fault.Start)
+		}
 		if f.Disposition != Off {
 			findings = append(findings, f)
 		}

@@ -36,6 +36,7 @@ var arrows = []struct {
 	{"rules", []string{"rules/scim"}, "judging knows no upstream"},
 	{"rules/scim", nil, "the vocabulary stands alone"},
 	{"bench/standin", nil, "the stand-in is written from the contract, not from the rules"},
+	{"bench/faults", []string{"bench/standin", "bench/okta"}, "the judge of the gateway shares no code with it"},
 	{"bench/clients", nil, "other clients are written from what they send"},
 	{"bench/okta", nil, "the client is written from what Okta sends, not from the rules"},
 }

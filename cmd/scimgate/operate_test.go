@@ -14,6 +14,8 @@ import (
 
 	"github.com/scimgate/scimgate/bench/standin"
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/aws"
 )
 
 // An upstream that is down is not asked again and again, and found again by itself.
@@ -40,6 +42,26 @@ func TestCircuitOpensAndCloses(t *testing.T) {
 	if r.status != 201 || journal[0].Method != "GET" {
 		t.Errorf("got %d, first %s %s, want a read to probe and then the write", r.status, journal[0].Method, journal[0].Target)
 	}
+}
+
+// What can't be sent at all tells nothing of the upstream, and doesn't open its circuit
+// for others.
+func TestNobodyOpensTheCircuitFromOutside(t *testing.T) {
+	c := play(t, stage{observe: true, rules: aws.Settings{Settings: rules.Settings{Policy: rules.ObservePolicy}}})
+	for range 3 {
+		for _, method := range []string{"HEAD", "OPTIONS", "get", "QUERY"} {
+			if r := c.send(c.gateway, method, "/Users", ""); r.status != 405 {
+				t.Errorf("got %d for %s, want 405", r.status, method)
+			}
+		}
+		if r := c.send(c.gateway, "GET", "/Widgets", "{}"); r.status != 404 {
+			t.Errorf("got %d for a GET with a body, want it refused here", r.status)
+		}
+	}
+	if n := len(c.aws.Journal()); n > 0 {
+		t.Errorf("got %d calls, want none", n)
+	}
+	c.through(201, "POST", "/Users", `{`+soundUser+`}`)
 }
 
 // Reads that fail are repeated, writes are not.

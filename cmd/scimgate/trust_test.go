@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -248,68 +246,6 @@ func TestConcurrentPushesOfOneGroup(t *testing.T) {
 	}
 	all.Wait()
 	c.wantMembers(group, ids)
-}
-
-// What two parsers could read differently is refused, and nothing behind it on the
-// same connection is served.
-func TestUnsoundRequestsEndTheConnection(t *testing.T) {
-	c := play(t, stage{})
-	host := strings.Split(strings.TrimPrefix(c.gateway, "http://"), "/")[0]
-	const head = "Host: x\r\nAuthorization: Bearer " + standin.DefaultToken + "\r\nUser-Agent: x\r\n"
-	canary := "GET /scim/v2/Users?filter=userName%20eq%20%22canary%22 HTTP/1.1\r\n" + head + "\r\n"
-	f := func(name, request, says string, statuses ...int) {
-		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", host)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			if _, err := io.WriteString(conn, request+canary); err != nil {
-				t.Fatal(err)
-			}
-			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(resp.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var doc map[string]any
-			if json.Unmarshal(body, &doc) != nil || !strings.Contains(fmt.Sprint(doc["detail"]), says) {
-				t.Errorf("got %q, want a SCIM error that says %q", body, says)
-			}
-			if !strings.Contains(fmt.Sprint(statuses), fmt.Sprint(resp.StatusCode)) || !resp.Close {
-				t.Errorf("got %d, closing %v, want %v and the connection closed", resp.StatusCode, resp.Close, statuses)
-			}
-			if _, err := io.ReadAll(conn); err != nil && !strings.Contains(err.Error(), "reset") {
-				t.Error(err)
-			}
-			for _, e := range c.aws.Journal() {
-				if strings.Contains(e.Target, "canary") {
-					t.Fatal("what stood behind the refused request was served")
-				}
-			}
-		})
-	}
-	f("length and chunks", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "not sound HTTP", 400)
-	f("two lengths", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 0\r\nContent-Length: 5\r\n\r\n", "not sound HTTP", 400)
-	f("body of a GET", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Length: 4\r\n\r\nabcd", "SG208", 400)
-	f("folded header", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"X-A: b\r\n c: d\r\n\r\n", "not sound HTTP", 400)
-	f("bare line feed behind the request line", "GET /scim/v2/Users HTTP/1.1\n"+head+"\r\n", "bare line feed", 400)
-	f("line ends in front", "\r\n\r\nGET /scim/v2/Users HTTP/1.1\r\n"+head+"\r\n", "in front of the request line", 400)
-	f("chunk extension", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n", "extension", 400)
-	f("trailer", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\n\r\n", "trailer", 400)
-	f("TLS", "\x16\x03\x01\x00\x05hello", "this is TLS", 400)
-	f("two content types", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", "stands there twice", 400)
-	f("two tokens", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"Authorization: Bearer other\r\n\r\n", "SG136", 400)
-	f("no token", "GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\n\r\n", "SG134", 401)
-	f("compressed", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "compressed", 415)
-	f("dots", "GET /scim/v2/Users/../Groups HTTP/1.1\r\n"+head+"\r\n", "SG112", 404)
-	f("whole URL", "GET http://other.example.test/scim/v2/Users HTTP/1.1\r\n"+head+"\r\n", "SG115", 404)
-	f("duplicate name", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Length: 30\r\n\r\n"+`{"active":true,"Active":false}`, "SG202", 400)
-	f("body too large", "POST /scim/v2/Users HTTP/1.1\r\n"+head+"Content-Type: application/scim+json\r\nContent-Length: 99999999\r\n\r\n", "larger", 413)
-	f("head too large", "GET /scim/v2/Users HTTP/1.1\r\n"+head+"X-A: "+strings.Repeat("a", 20000)+"\r\n\r\n", "", 431, 400)
 }
 
 func TestAdminListener(t *testing.T) {

@@ -126,7 +126,10 @@ func (m *Memory) forget(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.names, id)
-	delete(m.recent, id)
+	if r := m.recent[id]; r != nil {
+		m.recentIDs -= len(r.present)
+		delete(m.recent, id)
+	}
 	delete(m.fresh, id)
 }
 

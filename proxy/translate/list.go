@@ -33,6 +33,9 @@ type mark struct {
 // pages (IAM Identity Center user guide, quotas).
 const maxMarks = 4096
 
+// maxMarksAll bounds those of all lists.
+const maxMarksAll = 1 << 15
+
 // unique are the attributes that at most one resource has: a look-up by one needs no
 // pages.
 var unique = map[string]bool{"username": true, "externalid": true, "displayname": true, "id": true}
@@ -205,16 +208,21 @@ func (m *Memory) keep(key windowKey, w *window) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.used = time.Now()
-	if m.windows[key] == nil && len(m.windows) >= maxWindows {
-		var oldest windowKey
+	if old := m.windows[key]; old != nil {
+		m.marks -= len(old.marks)
+	}
+	m.windows[key] = w
+	m.marks += len(w.marks)
+	for len(m.windows) > maxWindows || m.marks > maxMarksAll && len(m.windows) > 1 {
+		oldest := key
 		for k, other := range m.windows {
-			if oldest == (windowKey{}) || other.used.Before(m.windows[oldest].used) {
+			if k != key && (oldest == key || other.used.Before(m.windows[oldest].used)) {
 				oldest = k
 			}
 		}
+		m.marks -= len(m.windows[oldest].marks)
 		delete(m.windows, oldest)
 	}
-	m.windows[key] = w
 }
 
 // slice reads the resources behind start, count of them at most.

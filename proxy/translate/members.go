@@ -17,8 +17,11 @@ type recent struct {
 	present map[string]bool // by user: added, or removed
 }
 
-// maxRecent bounds the members that are remembered of one group.
-const maxRecent = 1 << 14
+// Bounds of the members that are remembered: of one group, and of all.
+const (
+	maxRecent    = 1 << 14
+	maxRecentAll = 1 << 16
+)
 
 // wrote remembers a membership write that AWS has taken.
 func (m *Memory) wrote(group string, ids []string, added bool) {
@@ -29,12 +32,20 @@ func (m *Memory) wrote(group string, ids []string, added bool) {
 		if r == nil && len(m.recent) >= maxGroups {
 			m.forgetGroup()
 		}
+		if r != nil {
+			m.recentIDs -= len(r.present)
+		}
 		r = &recent{present: map[string]bool{}}
 		m.recent[group] = r
 	}
 	r.at = time.Now()
+	before := len(r.present)
 	for _, id := range ids {
 		r.present[id] = added
+	}
+	m.recentIDs += len(r.present) - before
+	for m.recentIDs > maxRecentAll && len(m.recent) > 1 {
+		m.forgetGroup()
 	}
 }
 
@@ -46,6 +57,7 @@ func (m *Memory) forgetGroup() {
 			oldest = id
 		}
 	}
+	m.recentIDs -= len(m.recent[oldest].present)
 	delete(m.recent, oldest)
 }
 

@@ -72,8 +72,10 @@ type Memory struct {
 	mu         sync.Mutex // guards following
 	fresh      map[string]time.Time
 	recent     map[string]*recent // membership writes, by group
+	recentIDs  int                // in all of them
 	unfinished map[string]string  // displayName → id of a group whose members are not all there yet
 	windows    map[windowKey]*window
+	marks      int                  // in all of them
 	doubts     map[string]doubt     // by what would be unique
 	deleted    map[string]time.Time // by userName in lower case
 	names      map[string]groupName // by id

@@ -52,7 +52,12 @@ type Client struct {
 	aborted bool
 }
 
-var errClosed = errors.New("the client is closed")
+// ErrNotTried is of a call that was not even tried, for a reason that has nothing to do
+// with the upstream: it can't be written, its deadline has passed, or there is no
+// connection to spare.
+var ErrNotTried = errors.New("the call was not tried")
+
+var errClosed = errors.Join(ErrNotTried, errors.New("the client is closed"))
 
 // New makes a client and reads the CAFile. It doesn't connect.
 func New(s Settings) (*Client, error) {
@@ -78,14 +83,14 @@ func New(s Settings) (*Client, error) {
 // is proved by counting the bytes of the call that the kernel has taken: none.
 func (c *Client) Send(call Call, by time.Time) (scim.Response, scim.Outcome, error) {
 	if err := call.check(); err != nil {
-		return scim.Response{}, scim.NotSent, err
+		return scim.Response{}, scim.NotSent, errors.Join(ErrNotTried, err)
 	}
 	now := time.Now()
 	if latest := now.Add(c.settings.Timeout); by.After(latest) {
 		by = latest
 	}
 	if !by.After(now) {
-		return scim.Response{}, scim.NotSent, errors.New("cannot send: the deadline has passed")
+		return scim.Response{}, scim.NotSent, errors.Join(ErrNotTried, errors.New("cannot send: the deadline has passed"))
 	}
 	if err := c.takeSlot(by); err != nil {
 		return scim.Response{}, scim.NotSent, err
@@ -139,7 +144,7 @@ func (c *Client) takeSlot(by time.Time) error {
 	case c.slots <- struct{}{}:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("cannot send: all %d connections were busy until the deadline", c.settings.MaxConns)
+		return fmt.Errorf("%w: all %d connections were busy until the deadline", ErrNotTried, c.settings.MaxConns)
 	}
 }
 

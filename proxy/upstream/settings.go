@@ -23,7 +23,7 @@ type Settings struct {
 	// Insecure allows http:// to other hosts than the loopback.
 	Insecure bool `yaml:"insecure"`
 
-	MaxConns         int           `yaml:"max_conns"`          // open at once, 512; further calls wait for one
+	MaxConns         int           `yaml:"max_conns"`          // open at once, 128; further calls wait for one
 	MaxResponseBytes int           `yaml:"max_response_bytes"` // of a body, 4 MiB
 	ConnectTimeout   time.Duration `yaml:"connect_timeout"`    // name, TCP and TLS together, 5 s
 	Timeout          time.Duration `yaml:"timeout"`            // of a whole call, 30 s
@@ -31,7 +31,7 @@ type Settings struct {
 }
 
 func (s Settings) withDefaults() Settings {
-	s.MaxConns = orDefault(s.MaxConns, 512)
+	s.MaxConns = orDefault(s.MaxConns, 128)
 	s.MaxResponseBytes = orDefault(s.MaxResponseBytes, 4<<20)
 	s.ConnectTimeout = orDefault(s.ConnectTimeout, 5*time.Second)
 	s.Timeout = orDefault(s.Timeout, 30*time.Second)

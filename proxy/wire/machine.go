@@ -26,6 +26,7 @@ const (
 	ChunkExtension
 	ChunkForm
 	Trailer
+	NoRoom // nothing is wrong with the request, but there is no memory for its body now
 )
 
 var texts = [...]string{
@@ -47,6 +48,7 @@ var texts = [...]string{
 	ChunkExtension:   "a chunk has an extension",
 	ChunkForm:        "a chunk is not well-formed",
 	Trailer:          "the body has a trailer",
+	NoRoom:           "there is no room for its body now",
 }
 
 func (f Fault) String() string {
@@ -96,6 +98,8 @@ type machine struct {
 	long  int        // its length
 	field fieldKind
 
+	most uint64 // bytes of a body that the server reads
+
 	length, coding bool // seen
 	old            bool // HTTP/1.0
 }
@@ -108,16 +112,18 @@ const (
 	codingField
 )
 
-// next lets the machine go on to the next message.
-func (m *machine) next() {
-	if m.state == ended {
-		*m = machine{}
+// next lets the machine go on to the next message, and tells whether there was one.
+func (m *machine) next() bool {
+	if m.state != ended {
+		return false
 	}
+	*m = machine{most: m.most}
+	return true
 }
 
 // take looks at bytes, and tells how many of them may be handed on: up to the end of
-// the message, or to a fault.
-func (m *machine) take(p []byte) int {
+// the message, or to a fault. The body takes its room as it is announced.
+func (m *machine) take(p []byte, h *held) int {
 	for i := 0; i < len(p); {
 		switch m.state {
 		case ended:
@@ -132,7 +138,12 @@ func (m *machine) take(p []byte) int {
 			}
 			continue
 		}
-		if m.step(p[i]); m.fault != 0 {
+		before := m.state
+		m.step(p[i])
+		if m.state != before && (m.state == body || m.state == chunkData) && m.left <= m.most && !h.grow(m.left) {
+			m.fault = NoRoom
+		}
+		if m.fault != 0 {
 			return i
 		}
 		i++
@@ -303,7 +314,7 @@ func (m *machine) value() {
 			m.left = 10*m.left + uint64(c-'0')
 		}
 	case codingField:
-		if m.long > kept || !strings.EqualFold(text, "chunked") || m.old {
+		if m.long > kept || len(text) != len("chunked") || !strings.EqualFold(text, "chunked") || m.old {
 			m.fault = CodingForm
 		}
 	}

@@ -15,14 +15,18 @@ import (
 	"time"
 )
 
-// Listen looks at the bytes of all connections of a listener. refuse is called once
-// for a connection with a fault; what it returns is written as the last answer.
-func Listen(l net.Listener, refuse func(Fault, net.Addr) []byte) net.Listener {
-	return &listener{l, refuse}
+// Listen looks at the bytes of all connections of a listener, whose bodies share a room;
+// one of more than most bytes is left for the server to refuse, which doesn't read it.
+// refuse is called once for a connection with a fault; what it returns is written as the
+// last answer.
+func Listen(l net.Listener, room *Room, most int, refuse func(Fault, net.Addr) []byte) net.Listener {
+	return &listener{l, room, uint64(most), refuse}
 }
 
 type listener struct {
 	net.Listener
+	room   *Room
+	most   uint64
 	refuse func(Fault, net.Addr) []byte
 }
 
@@ -31,7 +35,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, refuse: l.refuse}, nil
+	return &conn{Conn: c, refuse: l.refuse, machine: machine{most: l.most}, held: held{room: l.room}}, nil
 }
 
 // conn hands on bytes up to the end of a message, or to a fault. Read is called by
@@ -41,11 +45,13 @@ type conn struct {
 	refuse func(Fault, net.Addr) []byte
 
 	machine machine
+	held    held   // of the room, by this message
 	rest    []byte // arrived, and not looked at: of the next message
 	at      int    // in rest
 
 	mu      sync.Mutex // guards following
 	refused bool
+	closed  bool
 }
 
 // Read hands on what arrives. Behind a message it looks at the next only when it is
@@ -57,7 +63,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	if c.machine.fault != 0 {
 		return 0, c.end()
 	}
-	c.machine.next()
+	if c.machine.next() {
+		c.held.release()
+		c.held.size = 0
+	}
 	n := copy(p, c.rest[c.at:])
 	var err error
 	if n > 0 {
@@ -67,7 +76,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	} else {
 		n, err = c.Conn.Read(p)
 	}
-	taken := c.machine.take(p[:n])
+	taken := c.machine.take(p[:n], &c.held)
 	if taken < n {
 		if c.at == 0 || len(c.rest) == 0 {
 			c.rest, c.at = append(c.rest[:0], p[taken:n]...), 0
@@ -108,6 +117,18 @@ func (c *conn) end() error {
 		}
 	}
 	return io.EOF
+}
+
+// Close gives back the room of the last message.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if first {
+		c.held.release()
+	}
+	return c.Conn.Close()
 }
 
 // Write is the server's, until the connection has been refused.

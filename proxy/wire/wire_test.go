@@ -19,11 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // through hands text to a machine in pieces, and tells what passed, message by
 // message, and the fault.
 func through(text string, piece int) (messages []string, fault Fault) {
-	m := machine{}
+	m, h := machine{most: 1 << 20}, held{room: NewRoom(1<<30, 0)}
 	current := ""
 	for len(text) > 0 {
 		n := min(piece, len(text))
-		taken := m.take([]byte(text[:n]))
+		taken := m.take([]byte(text[:n]), &h)
 		current += text[:taken]
 		text = text[taken:]
 		if m.fault != 0 {
@@ -164,10 +164,10 @@ func TestRefusalComesBehindTheAnswers(t *testing.T) {
 func TestReadAllocatesNothing(t *testing.T) {
 	text := strings.Repeat(chunked+get, 4)
 	p := make([]byte, 4096)
-	m := machine{}
+	m, h := machine{most: 1 << 20}, held{room: NewRoom(1<<30, 0)}
 	if n := testing.AllocsPerRun(100, func() {
 		for rest := text; rest != ""; m.next() {
-			rest = rest[m.take(p[:copy(p, rest)]):]
+			rest = rest[m.take(p[:copy(p, rest)], &h):]
 		}
 	}); n != 0 {
 		t.Errorf("got %.0f allocations for sound messages, want none", n)

@@ -62,7 +62,7 @@ Each has an id that never changes. Its disposition can be set to off, warn, repa
 		bad, repaired, _ := Example(r.ID)
 		block := func(title, text string) {
 			if text != "" {
-				fmt.Fprintf(&b, "\n%s:\n\n```http\n%s\n```\n", title, strings.ToValidUTF8(strings.TrimRight(text, "\n"), "\ufffd"))
+				fmt.Fprintf(&b, "\n%s:\n\n```http\n%s\n```\n", title, strings.ToValidUTF8(shortened(strings.TrimRight(text, "\n")), "\ufffd"))
 			}
 		}
 		block("Sent", bad)
@@ -188,4 +188,13 @@ func consoles(r *rules.Rule) (okta, entra string) {
 		}
 	}
 	return strings.Join(fields, ", "), strings.Join(attributes, ", ")
+}
+
+// shortened cuts a line that only shows that it is long.
+func shortened(text string) string {
+	const most = 2 << 10
+	if len(text) > most && !strings.Contains(text, "\n") {
+		return text[:120] + "…"
+	}
+	return text
 }

@@ -62,6 +62,7 @@ var urls = answered(404, "",
 	answered(501, "", fault("SG118", scim.UnsupportedEndpoint, false, "AWS has no such endpoint", "The client has to use /Users and /Groups; in Okta there is nothing to set.", notFound, "SCIM developer guide, limitations: /Me, /Bulk and /.search"))[0],
 	answered(405, "", fault("SG119", scim.MethodNotAllowed, false, "the method does not fit the URL", badClient, notFound, "RFC 7644 §3.2"))[0],
 	fault("SG120", scim.BadID, false, "the id in the URL is none that AWS assigns", "In Okta: unassign the user or unlink the group, and assign or push it again.", "404", "Identity Store API reference, CreateUser"),
+	answered(414, "", fault("SG121", scim.TargetTooLong, false, "the URL is longer than 8 KiB", "The client has to ask for less at once: one filter, few attributes.", "not known", "RFC 9110 §15.5.15; a bound of the gateway"))[0],
 )
 
 // heads are the faults of a request's head.
@@ -83,7 +84,7 @@ var texts = answered(400, "invalidSyntax",
 	fault("SG203", scim.NotUTF8, false, "the body is not UTF-8", badClient, ourSafety, "RFC 8259 §8.1"),
 	fault("SG204", scim.LoneSurrogate, false, "a text has half of a surrogate pair", badClient, ourSafety, "RFC 8259 §8.2"),
 	fault("SG205", scim.TooDeep, false, "the body is nested deeper than 32 levels", badClient, ourSafety, "a bound of the gateway; SCIM needs five"),
-	answered(413, "tooMany", fault("SG206", scim.TooLarge, false, "the body has too many values, or a number that does not fit", badClient, ourSafety, "a bound of the gateway"))[0],
+	fault("SG206", scim.TooLarge, false, "the body has too many values, or a number that does not fit", badClient, ourSafety, "a bound of the gateway"),
 	fault("SG207", scim.BodyMissing, false, "the request has no body", badClient, unparsable, "RFC 7644 §3.3, §3.5"),
 	fault("SG208", scim.BodyUnexpected, false, "the request has a body, and must have none", badClient, ourSafety, "RFC 9110 §9.3.1, §9.3.5"),
 	answered(400, "invalidValue", fault("SG210", scim.ListInPlace, false, "the body is a list of resources where one belongs", "The client read a list where it asked for one resource, and sends it back. In Okta: unassign the user and assign it again.", unparsable, "RFC 7644 §3.4.2; Stack Overflow 77524118: Okta PUTs what its GET was answered with"))[0],

@@ -33,6 +33,7 @@ const (
 	UnknownBase         // neither the tenant's path nor /scim/v2
 	UnsupportedEndpoint // /Me, /Bulk, /.search
 	MethodNotAllowed    // PATCH /Users
+	TargetTooLong       // more bytes than are bounded
 	BadID               // an id outside [A-Za-z0-9-], or too long
 
 	// Query.
@@ -57,7 +58,7 @@ const (
 	NotUTF8
 	LoneSurrogate
 	TooDeep
-	TooLarge // more bytes, values or a longer number than are bounded
+	TooLarge // more values, or a longer number than are bounded
 	BodyMissing
 	BodyUnexpected // a body where none is allowed
 	NotAnObject
@@ -83,6 +84,10 @@ const (
 
 	EndOfKinds
 )
+
+// InText tells of the kinds that the scan of a JSON text meets: their place is a byte of
+// it.
+func (k Kind) InText() bool { return k >= NotJSON && k <= TooLarge }
 
 // Fault is something wrong with a request that a parser met, and where.
 type Fault struct {

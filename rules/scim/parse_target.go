@@ -18,7 +18,7 @@ const maxTarget = 8 << 10
 func ParseTarget(method string, raw []byte, prefix string) (Target, []Fault) {
 	p := targetParser{raw: raw}
 	if len(raw) > maxTarget {
-		return p.refuse(TooLarge, 0, len(raw), "")
+		return p.refuse(TargetTooLong, 0, len(raw), "")
 	}
 	if len(raw) == 0 || raw[0] != '/' {
 		return p.refuse(AbsoluteForm, 0, len(raw), "")

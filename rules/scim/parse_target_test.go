@@ -115,7 +115,7 @@ func TestTargetsRefused(t *testing.T) {
 	f("GET", "/scim/v2/Users?filter=userName%20eq", FilterSyntax)
 	f("GET", "/scim/v2/Users?count=many", BadNumber)
 	f("GET", "/scim/v2/Users?count=1&Count=2", RepeatedParameter)
-	f("GET", "/scim/v2/"+strings.Repeat("a", maxTarget), TooLarge)
+	f("GET", "/scim/v2/"+strings.Repeat("a", maxTarget), TargetTooLong)
 }
 
 func FuzzTarget(f *testing.F) {

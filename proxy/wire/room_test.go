@@ -1,0 +1,119 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Who comes first gets room first; who doesn't get it in time gets none.
+func TestRoomIsGivenInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRoom(100, 10*time.Second)
+		if r.Take(101) || !r.Take(60) {
+			t.Fatal("got more than there is, or not what there is")
+		}
+		got := make(chan string, 3)
+		ask := func(name string, n int64) {
+			go func() {
+				if r.Take(n) {
+					got <- name
+				} else {
+					got <- name + " refused"
+				}
+			}()
+			synctest.Wait()
+		}
+		ask("large", 90)
+		time.Sleep(time.Second)
+		ask("little", 10) // would fit, but isn't the first
+		if len(got) != 0 {
+			t.Fatalf("got %s served out of turn", <-got)
+		}
+		time.Sleep(8 * time.Second)
+		ask("late", 50)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if first, second := <-got, <-got; first != "large refused" || second != "little" {
+			t.Errorf("got %s, %s, want the first refused at its time and the next served", first, second)
+		}
+		r.Give(60)
+		synctest.Wait()
+		if name := <-got; name != "late" {
+			t.Errorf("got %s, want it served", name)
+		}
+		r.Give(10)
+		r.Give(50)
+		if !r.Take(100) {
+			t.Error("not all of the room was given back")
+		}
+	})
+}
+
+// A connection holds the room of one message, announced or in chunks, until the next one
+// begins or it ends.
+func TestAMessageHoldsItsRoom(t *testing.T) {
+	room := NewRoom(100<<10, 0)
+	refused := 0
+	l := Listen(pipes{make(chan net.Conn, 1)}, room, 1<<20, func(f Fault, _ net.Addr) []byte {
+		if f == NoRoom {
+			refused++
+		}
+		return []byte("refused")
+	}).(*listener)
+	open := func() (client net.Conn, server net.Conn) {
+		client, other := net.Pipe()
+		l.Listener.(pipes).conns <- other
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, server
+	}
+	client, server := open()
+	first := "POST / HTTP/1.1\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("x", 65536)
+	second := "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n" + strings.Repeat("x", 0x4000) + "\r\n8000\r\n" + strings.Repeat("x", 0x8000) + "\r\n0\r\n\r\n"
+	go io.WriteString(client, first+second+get)
+	left := func(want int64) {
+		t.Helper()
+		room.mu.Lock()
+		defer room.mu.Unlock()
+		if room.left != want<<10 {
+			t.Errorf("got %d bytes left, want %d KiB", room.left, want)
+		}
+	}
+	read := func(message string) {
+		t.Helper()
+		if _, err := io.ReadFull(server, make([]byte, len(message))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(first)
+	left(36)
+	other, busy := open()
+	go io.WriteString(other, "POST / HTTP/1.1\r\nContent-Length: 65536\r\n\r\n")
+	go io.ReadAll(other)
+	if _, err := io.ReadAll(busy); err != nil || refused != 1 {
+		t.Errorf("got %v and %d refusals, want no room for another one", err, refused)
+	}
+	busy.Close()
+	left(36)
+	read(second)
+	left(52) // the first message gave its own back
+	read(get)
+	left(100)
+	server.Close()
+	server.Close()
+	left(100)
+	client.Close()
+}
+
+// pipes is a listener of connections in memory.
+type pipes struct{ conns chan net.Conn }
+
+func (p pipes) Accept() (net.Conn, error) { return <-p.conns, nil }
+func (p pipes) Close() error              { return nil }
+func (p pipes) Addr() net.Addr            { return nil }
