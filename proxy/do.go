@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/crash"
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
@@ -142,6 +143,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	if c.Write {
 		var err error
 		announced = g.recordOf(x, c)
+		crash.At(crash.BeforeIntent)
 		x.vital = x.vital || c.revokes
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
@@ -172,6 +174,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if resp.Status >= 400 {
 			rec.AWS, _, _ = scim.ReadError(resp.Body)
 		}
+		crash.At(crash.BeforeOutcome)
 		if recorded := intent.Settle(rec); recorded != nil {
 			return resp, &scim.CallError{Reason: scim.DoneUnlogged, RetryAfter: outage, Err: errors.Join(recorded, err)}
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/crash"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/translate"
@@ -241,6 +242,7 @@ func (g *Gateway) contained(x *Exchange, run func() *Reply) (r *Reply) {
 }
 
 func (g *Gateway) stages(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
+	crash.At(crash.InHandler)
 	// The way of every exchange, in order; local, since a package variable that its
 	// own stages can reach is an initialisation cycle.
 	stages := [...]func() *Reply{
@@ -259,10 +261,12 @@ func (g *Gateway) stages(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 
 // answer records what the client is told, then tells it.
 func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
+	crash.At(crash.BeforeAnswer)
 	if err := g.record(x, r); err != nil {
 		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")
 		r = x.unrecorded(err)
 	}
+	crash.At(crash.AfterAnswer)
 	resp := &ctx.Response
 	resp.SetStatusCode(r.Status)
 	h := &resp.Header

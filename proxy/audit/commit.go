@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/crash"
 )
 
 // file is what the journal writes to; tests give it one that fails.
@@ -134,9 +136,11 @@ func (j *Journal) put(lines []byte) (op string, err error) {
 	} else if n < len(lines) {
 		return "write", fmt.Errorf("%d of %d bytes were taken", n, len(lines))
 	}
+	crash.At(crash.AfterWrite)
 	if err := j.file.Sync(); err != nil {
 		return "sync", err
 	}
+	crash.At(crash.AfterSync)
 	return "", nil
 }
 

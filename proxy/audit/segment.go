@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/crash"
 )
 
 // A log is a row of segments: FILE is the one that is written, FILE.000000000123 one
@@ -280,6 +282,7 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 			return give(err)
 		}
 	}
+	crash.At(crash.SegmentMade)
 	switch err := old.Check(); {
 	case err == nil:
 		closed := fmt.Sprintf("%s.%012d", g.path, max(g.first, 1))
@@ -294,9 +297,11 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 			return give(fmt.Errorf("%s is another file", g.path))
 		}
 	}
+	crash.At(crash.SegmentClosed)
 	if err := os.Rename(fresh, g.path); err != nil {
 		return give(err)
 	}
+	crash.At(crash.SegmentPlaced)
 	if err := syncDir(filepath.Dir(g.path)); err != nil {
 		return give(err)
 	}

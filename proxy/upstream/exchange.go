@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/scimgate/scimgate/proxy/crash"
 	"github.com/scimgate/scimgate/rules/scim"
 	"github.com/valyala/fasthttp"
 )
@@ -94,6 +95,9 @@ func (c *Client) write(k *conn, call *Call) error {
 	}
 	*buf = append(c.appendHead((*buf)[:0], call), call.Body...)
 	_, err := k.stream.Write(*buf)
+	if call.Write {
+		crash.At(crash.AfterFirstByte)
+	}
 	clear(*buf) // a token must not lie about
 	if cap(*buf) <= keptRequest {
 		c.requests.Put(buf)
