@@ -97,11 +97,15 @@ func (g *Gateway) checkSchemas(x *Exchange, first time.Duration) {
 	}
 }
 
+// maxDrift bounds how many attributes are named that AWS lists and the gateway leaves out.
+const maxDrift = 64
+
 // compare warns of attributes that AWS lists and the gateway leaves out: AWS may take
 // them by now. Each new set of them is told once.
 func (g *Gateway) compare(t *Tenant, schemas []byte) {
 	left := t.policy.Load().Rules.LeftOut(schemas)
 	g.metrics.drift.Set(float64(len(left)))
+	left = left[:min(len(left), maxDrift)]
 	t.drift.mu.Lock()
 	news := !slices.Equal(left, t.drift.told)
 	t.drift.told = left

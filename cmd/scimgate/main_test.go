@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/scimgate/scimgate/bench/standin"
 	"github.com/scimgate/scimgate/proxy/audit"
@@ -25,7 +27,25 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(asProgram)
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	testscript.Main(m, map[string]func(){"scimgate": main})
+	testscript.Main(leakless{m}, map[string]func(){"scimgate": main})
+}
+
+// leakless runs the tests, and fails if goroutines of theirs go on behind them.
+type leakless struct{ m *testing.M }
+
+func (l leakless) Run() int {
+	code := l.m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	// The HTTP library's clock goes on for ever, and a pool ends ten seconds after its server.
+	library := []goleak.Option{
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	}
+	if err := goleak.Find(library...); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines are left behind:", err)
+		return 1
+	}
+	return code
 }
 
 // The commands as people use them: see testdata.

@@ -40,6 +40,7 @@ or here, and the last of these wins.`,
 		if err := config.Check(); err != nil {
 			return &failure{exitUsage, "scimgate serve --help lists the settings", err}
 		}
+		confine()
 		g, err := proxy.New(config.Settings, policy, c.ErrOrStderr())
 		if err != nil {
 			return err

@@ -221,7 +221,7 @@ func takeUp(f *os.File, path string) (*chain, error) {
 		}
 	}
 	found.at = 0
-	if first, _, err := firstOf(f); err == nil && first > 1 && len(before) == 1 {
+	if first, _, _, err := firstOf(f); err == nil && first > 1 && len(before) == 1 {
 		found.anchored = false // the segments before it were taken away
 	}
 	return takeStock(found, f, verifyBytes, nil)

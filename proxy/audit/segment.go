@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
@@ -75,7 +76,7 @@ func (g *segment) begin(f *os.File, found *chain) error {
 	}
 	g.size = status.Size()
 	if g.size > 0 {
-		if g.first, _, err = firstOf(f); err != nil { // a crash has cut it off
+		if g.first, _, _, err = firstOf(f); err != nil { // a crash has cut it off
 			g.first = found.seq + 1
 		}
 	}
@@ -100,38 +101,43 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\\`, `\\\\`, "*", `\\*`, "?", `\\?`, "[", `\\[`).Replace(path)
 }
 
-// firstOf is the sequence number and the prev of a segment's first record; 0 if it is
-// empty.
-func firstOf(f io.ReaderAt) (seq uint64, prev [32]byte, err error) {
-	line, err := bufio.NewReaderSize(io.NewSectionReader(f, 0, maxLine+1), 32<<10).ReadBytes('\n')
-	if err == io.EOF && len(line) == 0 {
-		return 0, prev, nil
+// firstOf is the sequence number and the prev of a segment's first whole record, and its
+// line; 0 if it is empty. What stands before it a crash has cut off.
+func firstOf(f io.ReaderAt) (seq uint64, prev [32]byte, line []byte, err error) {
+	in := bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), 32<<10)
+	empty := true
+	for {
+		line, err := in.ReadBytes('\n')
+		if empty = empty && len(line) == 0; err == io.EOF && empty {
+			return 0, prev, nil, nil
+		}
+		if err != nil || len(line) > maxLine {
+			return 0, prev, nil, fmt.Errorf("it holds no whole record: %w", cmp.Or(err, errTooLong))
+		}
+		var c chain
+		if _, ok := c.doc.Scan(line[:len(line)-1]); !ok {
+			continue
+		}
+		e, reason := c.entry()
+		if reason != "" {
+			return 0, prev, nil, errors.New("its first record " + reason)
+		}
+		return e.seq, e.prev, line, nil
 	}
-	if err != nil {
-		return 0, prev, fmt.Errorf("its first record is not whole: %w", err)
-	}
-	var c chain
-	if _, ok := c.doc.Scan(line[:len(line)-1]); !ok {
-		return 0, prev, errors.New("its first record is not whole")
-	}
-	e, reason := c.entry()
-	if reason != "" {
-		return 0, prev, errors.New("its first record " + reason)
-	}
-	return e.seq, e.prev, nil
 }
+
+var errTooLong = fmt.Errorf("a line is longer than %d bytes", maxLine)
 
 // endBefore makes the chain end a segment where the next one begins.
 func (c *chain) endBefore(next io.ReaderAt) error {
-	seq, prev, err := firstOf(next)
+	seq, prev, line, err := firstOf(next)
 	if err != nil || seq == 0 { // a crash has cut it off, or nothing is written yet
 		c.until = 0
 		return nil
 	}
 	c.until, c.endsIn, c.skipped = seq-1, prev, 0
 	var rec Record
-	line, err := bufio.NewReader(io.NewSectionReader(next, 0, maxLine+1)).ReadBytes('\n')
-	if err == nil && json.Unmarshal(line, &rec) == nil {
+	if json.Unmarshal(line, &rec) == nil {
 		c.excused = rec.Kind == KindGap && rec.Event == EventFault
 	}
 	return nil
@@ -189,7 +195,7 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 		defer files[i].Close()
 	}
 	c := chain{anchored: true, mark: mark, keys: keys}
-	base, prev, err := firstOf(files[0])
+	base, prev, _, err := firstOf(files[0])
 	if err != nil {
 		return Summary{}, c.broken(1, "is not a record: "+err.Error())
 	}
@@ -323,7 +329,7 @@ func (j *Journal) retire() {
 		if err != nil {
 			return
 		}
-		seq, prev, err := firstOf(next)
+		seq, prev, _, err := firstOf(next)
 		next.Close()
 		if err != nil || seq == 0 {
 			return

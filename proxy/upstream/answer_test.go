@@ -65,7 +65,10 @@ func TestAnswersOfEveryKind(t *testing.T) {
 	f("POST", head("200 OK", "Transfer-Encoding: gzip, chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"), scim.Unknown, "")
 	f("POST", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", scim.Unknown, "")
 	f("POST", head("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\n{}X\r\n0\r\n\r\n"), scim.Unknown, "")
-	f("POST", head("200 OK", "Transfer-Encoding: chunked\r\n", "-2\r\n{}\r\n0\r\n\r\n"), scim.Unknown, "")
+	for _, bad := range []string{"-2\r\n{}\r\n0\r\n\r\n", "2;a=b\r\n{}\r\n0\r\n\r\n", "2\n{}\r\n0\r\n\r\n", "2 \r\n{}\r\n0\r\n\r\n", "\r\n{}\r\n0\r\n\r\n", "0x2\r\n{}\r\n0\r\n\r\n",
+		"2\r\n{}0\r\n\r\n", "2\r\n{}\r\n0\r\nX y\r\n\r\n", "2\r\n{}\r\n0\r\nX: y\n\r\n", "000000002\r\n{}\r\n0\r\n\r\n", "2\r\n{}\r\n0\r\n"} {
+		f("POST", head("200 OK", "Transfer-Encoding: chunked\r\n", bad), scim.Unknown, "")
+	}
 
 	// Too much.
 	f("GET", head("200 OK", "Content-Length: 1001\r\n", "{"), scim.Unknown, "")
@@ -86,7 +89,9 @@ func TestAnswersOfEveryKind(t *testing.T) {
 	f("POST", head("201 Created", "Content-Length: 2\r\n", "[]"), scim.Unknown, "")
 	f("GET", head("200 OK", "Content-Length: 2\r\n", "ok"), scim.Unknown, "")
 	f("GET", noBody, scim.Unknown, "")
-	f("GET", head("200 OK", "Content-Length: 6\r\n", " {x} \n"), scim.Done, " {x} \n")
+	f("GET", head("200 OK", "Content-Length: 6\r\n", " {x} \n"), scim.Unknown, "")
+	f("GET", head("200 OK", "Content-Length: 5\r\n", " {} \n"), scim.Done, " {} \n")
+	f("GET", head("200 OK", "Content-Length: 31\r\n", `{"active":true,"Active":false }`), scim.Unknown, "")
 	f("GET", "HTTP/9 "+testToken+"\r\n\r\n", scim.Unknown, "") // want looks for the token
 }
 

@@ -9,7 +9,7 @@
 // fasthttp's HostClient is not used, since its pool shows neither the bytes that
 // a connection has written nor those that it still holds: a call that provably
 // wasn't sent would look like a lost one, and a late byte would become the answer
-// to the next call. Chunked bodies and dates are read by fasthttp.
+// to the next call.
 //
 // Begin with [Client.Send]; the rules of framing are in head.go.
 package upstream

@@ -18,7 +18,7 @@ const ada = `{"id":"906","userName":"ada"}`
 
 var (
 	created  = "HTTP/1.1 201 Created\r\nContent-Type: application/scim+json\r\nx-amzn-RequestId: r-1\r\nContent-Length: 29\r\n\r\n" + ada
-	chunked  = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\n" + ada[:5] + "\r\n18\r\n" + ada[5:] + "\r\n0\r\n\r\n"
+	chunked  = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + ada[:5] + "\r\n18\r\n" + ada[5:] + "\r\n0\r\n\r\n"
 	noBody   = "HTTP/1.1 204 No Content\r\n\r\n"
 	throttle = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n"
 )

@@ -174,22 +174,64 @@ func readExactly(r *bufio.Reader, n int) ([]byte, error) {
 	return body, nil
 }
 
-// readChunked reads a chunked body with its trailer, of which nothing is used.
+// readChunked reads a chunked body (RFC 9112 §7.1), with a trailer of which nothing is
+// used. Extensions, and whatever else parsers disagree about, are errors.
 func readChunked(r *bufio.Reader, most int) ([]byte, error) {
-	resp := fasthttp.AcquireResponse()
-	defer fasthttp.ReleaseResponse(resp)
-	resp.Header.SetContentLength(-1)
-	err := resp.ReadBody(r, most)
-	if err == nil {
-		err = resp.Header.ReadTrailer(r)
+	var body []byte
+	for {
+		line, err := readLine(r)
+		if err != nil {
+			return nil, err
+		}
+		size, err := strconv.ParseUint(string(line), 16, 31)
+		if err != nil || len(line) > 8 {
+			return nil, errors.New("the size of a chunk is no hexadecimal number")
+		}
+		if size == 0 {
+			return body, readTrailer(r)
+		}
+		if len(body)+int(size) > most {
+			return nil, fmt.Errorf("it has more than %d bytes", most)
+		}
+		chunk, err := readExactly(r, int(size))
+		if err != nil {
+			return nil, err
+		}
+		body = append(body, chunk...)
+		if line, err = readLine(r); err != nil || len(line) > 0 {
+			return nil, errors.Join(errors.New("a chunk is longer than its size"), err)
+		}
 	}
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+}
+
+func readTrailer(r *bufio.Reader) error {
+	for left := maxHead; ; {
+		line, err := readLine(r)
+		if err != nil || len(line) == 0 {
+			return err
+		}
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if left -= len(line); !ok || !token(name) || !text(value) || left < 0 {
+			return errors.New("a trailer line is malformed, or the trailer is too long")
+		}
 	}
-	if err != nil {
+}
+
+// readLine is a line without its end, which is CR LF and nothing else. It is good until
+// the next read.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	switch {
+	case err == io.EOF:
+		return nil, io.ErrUnexpectedEOF
+	case err != nil:
 		return nil, err
 	}
-	return bytes.Clone(resp.Body()), nil
+	line, ok := bytes.CutSuffix(line, crlf)
+	if !ok || bytes.IndexByte(line, '\r') >= 0 {
+		return nil, errors.New("a line ends without CR")
+	}
+	return line, nil
 }
 
 // withoutToken takes the quoted bytes out of an error if the upstream echoed the

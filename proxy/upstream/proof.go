@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"fmt"
 	"sync"
 
@@ -17,7 +16,8 @@ const keptValues = 1 << 12
 // fulfilled tells whether a 2xx shows that the upstream did what was asked
 // (RFC 7644 §3.3 to §3.6): the resource as a JSON object, or 204 where nothing is
 // to be shown. A 2xx that doesn't may come from something else than a SCIM
-// server, or be half an answer.
+// server, or be half an answer. A body is held to what requests are held to: one
+// reading, so that the client doesn't see another resource than the gateway.
 func (call *Call) fulfilled(resp scim.Response) error {
 	empty := len(resp.Body) == 0
 	switch {
@@ -27,10 +27,10 @@ func (call *Call) fulfilled(resp scim.Response) error {
 		return nil // the caller asks for what is not shown
 	case empty:
 		return fmt.Errorf("cannot believe answer %d to a %s without a body", resp.Status, call.Method)
-	case call.Write && jsonObject(resp.Body), !call.Write && looksLikeObject(resp.Body):
+	case jsonObject(resp.Body):
 		return nil
 	}
-	return fmt.Errorf("cannot believe answer %d to a %s: its body of %d bytes is not one JSON object",
+	return fmt.Errorf("cannot believe answer %d to a %s: its body of %d bytes is not one JSON object with one reading",
 		resp.Status, call.Method, len(resp.Body))
 }
 
@@ -43,12 +43,4 @@ func jsonObject(body []byte) bool {
 		documents.Put(d)
 	}
 	return ok
-}
-
-// looksLikeObject looks at both ends only: a list of 100 users is passed on
-// untouched, and reading all of it would cost more than passing it on.
-func looksLikeObject(body []byte) bool {
-	const blank = " \t\r\n"
-	body = bytes.Trim(body, blank)
-	return len(body) >= 2 && body[0] == '{' && body[len(body)-1] == '}'
 }

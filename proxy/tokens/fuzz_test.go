@@ -1,0 +1,28 @@
+package tokens
+
+import (
+	"strings"
+	"testing"
+)
+
+// Whatever stands in a file of tokens, it is refused or has tokens within the bounds.
+func FuzzTokens(f *testing.F) {
+	_, line := Make("okta")
+	for _, seed := range []string{line, line + "\n# a comment\n" + line, "okta", "okta 00", strings.Repeat(line+"\n", 65), "\x00"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		list, err := parse(text)
+		if err != nil {
+			return
+		}
+		if len(list) == 0 || len(list) > maxTokens {
+			t.Fatalf("got %d tokens", len(list))
+		}
+		for _, one := range list {
+			if one.name == "" || len(one.name) > 64 || strings.ContainsAny(one.name, " \n") {
+				t.Fatalf("got the name %q", one.name)
+			}
+		}
+	})
+}
