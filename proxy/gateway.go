@@ -31,6 +31,7 @@ import (
 type Policy struct {
 	Rules   *rules.Set
 	Observe bool // judge, but forward everything as it came
+	Pass    bool // of Observe: don't even judge
 	Plain   bool // the upstream is a plain store of RFC 7644: nothing is translated
 	Limits  translate.Limits
 

@@ -31,7 +31,8 @@ func (t *Tenant) inForce(now time.Time) *Policy {
 	return t.policy.Load()
 }
 
-// order puts an override in force: "observe", "SG401=off", or "end" to end it.
+// order puts an override in force: "observe", "pass" to not even judge, "SG401=off", or
+// "end" to end it.
 func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 	changed := *t.policy.Load()
 	id, word, single := strings.Cut(what, "=")
@@ -42,6 +43,8 @@ func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 		return fmt.Errorf("for is a time such as 1h, %s at most", maxOverride)
 	case what == "observe":
 		changed.Observe = true
+	case what == "pass":
+		changed.Observe, changed.Pass = true, true
 	case single && changed.With != nil:
 		d, ok := rules.ParseDisposition(word)
 		if !ok {
@@ -53,7 +56,7 @@ func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 		}
 		changed.Rules = set
 	default:
-		return errors.New("what is observe, a rule as in SG401=off, or end")
+		return errors.New("what is observe, pass, a rule as in SG401=off, or end")
 	}
 	if err := g.journal.Notice(audit.EventConfig, &audit.Record{Tenant: t.name, Findings: []string{"override " + what + " for " + while.String()}}); err != nil {
 		return fmt.Errorf("cannot record the override: %w", err)

@@ -57,11 +57,13 @@ func overrideCommand() *cobra.Command {
 	var admin adminFlags
 	var while time.Duration
 	c := &cobra.Command{
-		Use:   "override [observe | RULE=off|warn|repair|reject | end]",
+		Use:   "override [observe | pass | RULE=off|warn|repair|reject | end]",
 		Short: "Observe only, or change one rule, for a while, in a running gateway",
 		Long: `override is for the night in which a rule, or the gateway as a whole, is in the way. It
 is recorded in the audit log, ends by itself, and changes nothing that was configured.
-Without an argument it shows what is in force.`,
+observe forwards everything as it came, and judges it all the same; pass doesn't even
+judge. The audit log, pacing and what is refused for safety stay. Without an argument it
+shows what is in force.`,
 		Example: "  scimgate override observe --for 30m\n  scimgate override SG401=off --for 2h\n  scimgate override end",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -99,18 +99,26 @@ func TestOverrideIsTimedAndAudited(t *testing.T) {
 	if r := c.through(400, "POST", "/Users", broken); r.detail() != unparsable {
 		t.Errorf("got %q, want AWS's own answer", r.detail())
 	}
+	f("POST", "/override?what=pass&for=1m", 200, "pass")
+	if r := c.through(400, "POST", "/Users", broken); r.detail() != unparsable {
+		t.Errorf("got %q, want AWS's own answer", r.detail())
+	}
+	f("GET", "/override", 200, "pass")
 	f("POST", "/override?what=end", 200, `"what": ""`)
 	if r := c.through(400, "POST", "/Users", broken); !strings.Contains(r.detail(), "SG302") {
 		t.Errorf("got %q, want the rules in force again", r.detail())
 	}
-	told := 0
+	told, judged := 0, map[bool]int{}
 	for _, r := range c.records() {
 		if r["event"] == "config" {
 			told++
 		}
+		if r["kind"] == "intent" {
+			judged[strings.Contains(fmt.Sprint(r["findings"]), "SG302")]++
+		}
 	}
-	if told != 2 {
-		t.Errorf("got %d records of overrides, want 2", told)
+	if told != 3 || judged[true] != 1 || judged[false] != 1 {
+		t.Errorf("got %d records of overrides and %v calls that were judged, want 3, and one under observe alone", told, judged)
 	}
 }
 
