@@ -145,7 +145,7 @@ func TestEveryPackageHasOneComment(t *testing.T) {
 // Nothing stands at the top but what was agreed.
 func TestTopLevel(t *testing.T) {
 	agreed := map[string]bool{"cmd": true, "proxy": true, "rules": true, "configs": true, "bench": true, "go.mod": true, "go.sum": true,
-		"README.md": true, "LICENSE": true, "CHANGELOG.md": true}
+		"README.md": true, "LICENSE": true, "SECURITY.md": true, "CHANGELOG.md": true}
 	entries, err := os.ReadDir(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
