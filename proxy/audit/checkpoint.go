@@ -180,6 +180,9 @@ func (j *Journal) mark() {
 	j.mu.Lock()
 	var c Checkpoint
 	now, err := j.prelude()
+	if err == nil && j.scarce != nil { // the last of the disk is for others
+		err = j.scarce
+	}
 	if err == nil {
 		c = j.signer.sign(j.seq, j.hash)
 		j.add(&Record{Time: now, Kind: KindCheckpoint, Key: c.Key, Sig: c.Sig})
