@@ -94,6 +94,19 @@ func TestTheChainGoesOnOverSegments(t *testing.T) {
 	}
 }
 
+// A name may have characters that mean something in patterns.
+func TestSegmentsOfAnOddName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), `au[d]i*t?\x.jsonl`)
+	j, err := Open(small(path))
+	must(t, err)
+	fill(t, j, 0, 20)
+	must(t, j.Close())
+	segments(t, path, 3)
+	if s, err := VerifyFile(path, nil); err != nil || s.First != 1 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
 func TestRetentionIsExplained(t *testing.T) {
 	path := rotated(t, 2)
 	names := segments(t, path, 2)

@@ -1,0 +1,135 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// recoverLater ends a fault when the disk is back. It is called with mu held.
+func (j *Journal) recoverLater() {
+	if j.segment.path == "-" || j.closed || j.recovering {
+		return
+	}
+	j.recovering = true
+	j.recovery.Add(1)
+	go func() {
+		defer j.recovery.Done()
+		for wait := recoverFirst; ; wait = min(2*wait, recoverMost) {
+			timer := time.NewTimer(wait)
+			select {
+			case <-j.stop:
+				timer.Stop()
+				return
+			case <-timer.C:
+			}
+			if j.goOn() == nil && j.refill() == nil && j.recovered() {
+				return
+			}
+		}
+	}()
+}
+
+// recovered tells whether there is neither a fault nor scarcity, and that the goroutine
+// which ends them has ended.
+func (j *Journal) recovered() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.closed && (j.fault != nil || j.scarce != nil) {
+		return false
+	}
+	j.recovering = false
+	return true
+}
+
+// Reopen begins another segment: for a log that somebody has moved away, as logrotate
+// does, at SIGUSR1.
+func (j *Journal) Reopen() error {
+	if j.segment.path == "-" {
+		return nil
+	}
+	j.mu.Lock()
+	for j.writing {
+		j.done.Wait()
+	}
+	if j.fault != nil {
+		j.mu.Unlock()
+		return j.goOn()
+	}
+	if j.closed {
+		j.mu.Unlock()
+		return ErrClosed
+	}
+	old := j.file
+	j.writing = true // nobody else writes; what is joined meanwhile goes into the new one
+	j.mu.Unlock()
+	next, err := j.segment.changeToNew(old, nil)
+	j.mu.Lock()
+	j.writing = false
+	j.done.Broadcast()
+	if err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	j.file = next
+	j.segment.first, j.segment.size, j.segment.born = j.durable+1, 0, time.Now()
+	if _, err := j.join(&Record{Event: EventReopened}, KindNotice); err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	return j.commit(j.seq)
+}
+
+// goOn ends a fault: it begins another segment, behind the last durable record, with a
+// gap record that says why; in the space that was reserved if there is no other, for
+// vital records alone. Intents whose outcomes could not be recorded are closed as
+// unknown.
+func (j *Journal) goOn() error {
+	j.mu.Lock()
+	for j.writing {
+		j.done.Wait()
+	}
+	if j.closed || j.fault == nil {
+		j.mu.Unlock()
+		return nil
+	}
+	rec := Record{Kind: KindGap, Event: EventFault, Time: j.now().UTC().Truncate(time.Microsecond),
+		Findings: []string{fmt.Sprintf("record %d could not be made durable: %s", j.fault.Seq, j.fault.Op)}}
+	j.seq, j.hash, j.pending = j.durable, j.sealed, j.pending[:0] // nothing is joined while there is a fault
+	j.add(&rec)
+	lines := slices.Clone(j.pending)
+	last, sum := j.seq, j.hash
+	j.seq, j.hash, j.pending = j.durable, j.sealed, j.pending[:0]
+	old, fault := j.file, j.fault
+	j.writing = true
+	j.mu.Unlock()
+	var scarce *Fault
+	next, err := j.segment.changeToNew(old, lines)
+	if err != nil && j.segment.reserve != nil {
+		scarce = fault
+		next, err = j.segment.changeToReserve(old, lines)
+	}
+	j.mu.Lock()
+	j.writing = false
+	j.done.Broadcast()
+	if err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	j.file, j.fault = next, nil
+	if scarce != nil {
+		j.scarce = scarce
+	}
+	j.segment.first, j.segment.size, j.segment.born = last, int64(len(lines)), time.Now()
+	j.seq, j.hash, j.durable, j.sealed = last, sum, last, sum
+	j.records.Add(1)
+	for i := range j.intents {
+		s := &j.intents[i]
+		if s.seq != 0 && s.failed {
+			rec := closing(s.line, EventFault)
+			_, _ = j.join(&rec, KindOutcome)
+			s.seq, s.failed = 0, false
+		}
+	}
+	return j.commit(j.seq)
+}

@@ -1,0 +1,165 @@
+package audit
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Segments are the files of a log, oldest first; the last is the active one. Others
+// that look alike are left out.
+func Segments(path string) ([]string, error) {
+	names, err := filepath.Glob(escapeGlob(path) + ".????????????")
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return strings.Trim(name[len(path)+1:], "0123456789") != ""
+	})
+	slices.Sort(names)
+	return append(names, path), nil
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// firstOf is the sequence number and the prev of a segment's first whole record, and its
+// line; 0 if it is empty. What stands before it a crash has cut off.
+func firstOf(f io.ReaderAt) (seq uint64, prev [32]byte, line []byte, err error) {
+	in := bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), 32<<10)
+	empty := true
+	for {
+		line, err := in.ReadBytes('\n')
+		if empty = empty && len(line) == 0; err == io.EOF && empty {
+			return 0, prev, nil, nil
+		}
+		if err != nil || len(line) > maxLine {
+			return 0, prev, nil, fmt.Errorf("it holds no whole record: %w", cmp.Or(err, errTooLong))
+		}
+		var c chain
+		if _, ok := c.doc.Scan(line[:len(line)-1]); !ok {
+			continue
+		}
+		e, reason := c.entry()
+		if reason != "" {
+			return 0, prev, nil, errors.New("its first record " + reason)
+		}
+		return e.seq, e.prev, line, nil
+	}
+}
+
+var errTooLong = fmt.Errorf("a line is longer than %d bytes", maxLine)
+
+// endBefore makes the chain end a segment where the next one begins.
+func (c *chain) endBefore(next io.ReaderAt) error {
+	seq, prev, line, err := firstOf(next)
+	if err != nil || seq == 0 { // a crash has cut it off, or nothing is written yet
+		c.until = 0
+		return nil
+	}
+	c.until, c.endsIn, c.skipped = seq-1, prev, 0
+	var rec Record
+	if json.Unmarshal(line, &rec) == nil {
+		c.excused = rec.Kind == KindGap && rec.Event == EventFault
+	}
+	return nil
+}
+
+// ended holds the end of a segment to the beginning of the next.
+func (c *chain) ended() error {
+	if c.until == 0 {
+		return nil
+	}
+	defer func() { c.until, c.torn = 0, torn{} }()
+	switch {
+	case c.seq != c.until:
+		return c.broken(c.seq+1, fmt.Sprintf("is missing: the next segment begins behind record %d", c.until))
+	case c.hash != c.endsIn:
+		return c.broken(c.seq, "was changed: the next segment holds another hash of it")
+	case c.skipped > 0 && !c.excused:
+		return c.broken(c.seq+1, "stands behind the end of a closed segment")
+	}
+	c.unended = false
+	return nil
+}
+
+// retire takes in which segments were deleted.
+func (c *chain) retire(line []byte) {
+	var rec Record
+	if json.Unmarshal(line, &rec) != nil || len(rec.Findings) != 2 {
+		return
+	}
+	last, err := strconv.ParseUint(strings.TrimPrefix(rec.Findings[0], "up to record "), 10, 64)
+	if err == nil {
+		if c.retired == nil {
+			c.retired = map[uint64]string{}
+		}
+		c.retired[last] = strings.TrimPrefix(rec.Findings[1], "sha256 ")
+	}
+}
+
+// VerifyFile does what [Verify] does for a log with all its segments. mark may be
+// nil. What retention has deleted is explained by a record, or is an error. With keys,
+// each checkpoint has to be signed by one of them, and so has mark.
+func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summary, error) {
+	if len(keys) > 0 && mark != nil && !mark.SignedBy(keys...) {
+		return Summary{}, &ChainError{Seq: mark.Seq, Reason: "has a checkpoint elsewhere that none of the keys has signed"}
+	}
+	names, err := Segments(path)
+	if err != nil {
+		return Summary{}, err
+	}
+	files := make([]*os.File, len(names))
+	for i, name := range names {
+		if files[i], err = os.Open(name); err != nil {
+			return Summary{}, err
+		}
+		defer files[i].Close()
+	}
+	c := chain{anchored: true, mark: mark, keys: keys}
+	base, prev, _, err := firstOf(files[0])
+	if err != nil {
+		return Summary{}, c.broken(1, "is not a record: "+err.Error())
+	}
+	if base > 1 {
+		c.seq, c.hash = base-1, prev
+	}
+	for i, f := range files {
+		c.of, c.at = f, 0
+		if i+1 < len(files) {
+			if err := c.endBefore(files[i+1]); err != nil {
+				return c.summary(), fmt.Errorf("segment %s: %w", names[i+1], err)
+			}
+		}
+		if err := c.read(f); err != nil {
+			return c.summary(), err
+		}
+		if err := c.ended(); err != nil {
+			return c.summary(), err
+		}
+	}
+	switch {
+	case base > 1 && c.retired[base-1] != hex.EncodeToString(prev[:]):
+		err = c.broken(base-1, "and those before it are missing, and no record says that they were deleted by their age")
+	case len(keys) > 0 && mark == nil && c.signed == 0:
+		err = c.broken(c.seq, "is the last, and none of the keys has signed a checkpoint: the log may have been written anew")
+	case c.torn.sum != nil:
+		err = c.broken(c.seq+1, "is not whole, or something else is in its place")
+	case c.unended:
+		err = c.broken(c.seq, "has no line break")
+	case mark != nil && !c.met && mark.Seq >= base:
+		err = c.broken(c.seq+1, fmt.Sprintf("is missing: the checkpoint is of record %d", mark.Seq))
+	}
+	return c.summary(), err
+}
