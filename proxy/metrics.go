@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -69,6 +72,7 @@ func newMetrics(g *Gateway) *metrics {
 	counter := func(name, help string, read func() float64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
 	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.authFailures, m.drift,
 		gauge("scimgate_open_deactivations", "Users whose deactivation AWS has not shown yet: they may still have access.", nil,
 			func() float64 { return float64(g.leavers.Len()) }),
@@ -93,6 +97,15 @@ func newMetrics(g *Gateway) *metrics {
 			gauge("scimgate_lanes", "Resources that are written, waited for or left alone for a while.", tenant, func() float64 { return float64(t.lanes.Len()) }))
 	}
 	return m
+}
+
+// buildInfo is which program this is.
+func buildInfo() prometheus.Collector {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	return gauge("scimgate_build_info", "1; the labels say which program this is.", prometheus.Labels{"version": version, "go": runtime.Version()}, func() float64 { return 1 })
 }
 
 func gauge(name, help string, labels prometheus.Labels, read func() float64) prometheus.Collector {
