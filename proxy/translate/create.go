@@ -51,6 +51,17 @@ func identityOf(op scim.Operation, doc []byte) identity {
 
 func (who identity) key() string { return who.attribute + " " + strings.ToLower(who.name) }
 
+// filters look the resource up, as keys of what is fresh: names may be asked for in any
+// letter case.
+func (who identity) filters() (list []string) {
+	for _, by := range [...][2]string{{who.attribute, who.name}, {"externalId", who.externalID}} {
+		if by[1] != "" {
+			list = append(list, strings.ToLower(scim.EqFilter(by[0], by[1])))
+		}
+	}
+	return list
+}
+
 // CreateUser makes a user, once: where it isn't known what became of a first try,
 // AWS is asked whether it has the user before it is told again.
 func (m *Memory) CreateUser(c Creation) Plan {
@@ -123,7 +134,7 @@ func (m *Memory) replaceAdopted(do Do, who identity, id string, doc []byte) (sci
 // made is the answer to a create that has worked.
 func (m *Memory) made(who identity, resource gjson.Result, requestID string) scim.Response {
 	m.settled(who)
-	m.created(resource.Get("id").Str)
+	m.created(resource.Get("id").Str, who.filters()...)
 	return scim.Response{Status: 201, Body: []byte(resource.Raw), RequestID: requestID}
 }
 
@@ -218,6 +229,15 @@ func (m *Memory) Clashes(do Do, op scim.Operation, self string, doc []byte) (lis
 		if id := found.Get("id").Str; id != "" && id != self {
 			list = append(list, Clash{by[0], id, found.Get("externalId").Str})
 		}
+	}
+	// E-mails can't be looked up, but who has one often has it as userName.
+	mail := gjson.GetBytes(doc, "emails.0.value").Str
+	if len(list) > 0 || mail == "" || !op.Is(scim.Users) || strings.EqualFold(mail, who.name) {
+		return list, nil
+	}
+	found, resp, err := m.find(do, who.list, who.attribute, mail)
+	if id := found.Get("id").Str; err == nil && resp.OK() && id != "" && id != self && strings.EqualFold(found.Get("emails.0.value").Str, mail) {
+		list = append(list, Clash{"primary e-mail", id, found.Get("externalId").Str})
 	}
 	return list, nil
 }

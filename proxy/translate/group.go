@@ -83,7 +83,8 @@ func (m *Memory) ReplaceGroup(id string, doc []byte) Plan {
 		}
 		name := gjson.GetBytes(group.Body, "displayName").Str
 		m.learn(id, name)
-		if m.protects != nil && m.protects(name) {
+		kept := m.protects != nil && m.protects(name)
+		if kept {
 			if wanted := gjson.GetBytes(doc, "displayName").Str; wanted != "" && wanted != name {
 				return protected(name, "renamed")
 			}
@@ -92,7 +93,12 @@ func (m *Memory) ReplaceGroup(id string, doc []byte) Plan {
 			}
 		}
 		var p progress
-		resp, err := m.change(do, id, minus(have, want), minus(want, have), &p)
+		var resp scim.Response
+		if kept {
+			resp, err = m.changeKept(do, id, have, minus(have, want), minus(want, have), name, &p)
+		} else {
+			resp, err = m.change(do, id, minus(have, want), minus(want, have), &p)
+		}
 		if err != nil || !resp.OK() {
 			return resp, err
 		}

@@ -98,7 +98,7 @@ func (m *Memory) list(target scim.Target, caller string) Plan {
 func (m *Memory) pages(target scim.Target, caller string) Plan {
 	return func(do Do) (scim.Response, error) {
 		if target.Query.HasCursor {
-			return m.send(do, scim.Request{Target: onlyQuery(target)})
+			return m.byCursor(do, onlyQuery(target))
 		}
 		start := max(target.Query.StartIndex, 1) - 1
 		count := m.limits.Page
@@ -117,6 +117,18 @@ func (m *Memory) pages(target scim.Target, caller string) Plan {
 		m.keep(windowKey{target.Operation, target.Query.Filter, caller}, w)
 		return resp, err
 	}
+}
+
+// byCursor is a page for a client that pages by cursor itself.
+func (m *Memory) byCursor(do Do, target scim.Target) (scim.Response, error) {
+	if target.Query.HasCount {
+		target.Query.Count = min(max(target.Query.Count, 1), m.limits.Page)
+	}
+	resp, err := m.send(do, scim.Request{Target: target})
+	if err == nil && resp.Status == 404 && target.Query.Filter != "" { // AWS answers so for a member that it doesn't have (ListGroups)
+		return scim.Response{Status: 200, Body: pageBody("", nil), RequestID: resp.RequestID}, nil
+	}
+	return resp, err
 }
 
 // onlyQuery keeps of a target what AWS knows.
@@ -179,7 +191,7 @@ func lookup(filter string) bool {
 func (m *Memory) lookup(do Do, target scim.Target, start, count int) (scim.Response, error) {
 	target = onlyQuery(target)
 	target.Query.HasCount, target.Query.Count = false, 0
-	resp, err := m.send(do, scim.Request{Target: target})
+	resp, err := m.lookUp(do, scim.Request{Target: target})
 	if err == nil && resp.Status == 404 { // the filter names somebody whom AWS doesn't have
 		resp.Status, resp.Body = 200, nil
 	}
@@ -191,6 +203,19 @@ func (m *Memory) lookup(do Do, target scim.Target, start, count int) (scim.Respo
 	shown = shown[:min(count, len(shown))]
 	resp.Body = listBody(len(all), start, shown)
 	return resp, nil
+}
+
+// lookUp asks for what was made here a moment ago until AWS shows it, for about two seconds
+// in all: told that there is none, a client makes another.
+func (m *Memory) lookUp(do Do, req scim.Request) (scim.Response, error) {
+	for pause := 50 * time.Millisecond; ; pause += pause * 6 / 10 {
+		resp, err := m.send(do, req)
+		if err != nil || !resp.OK() || pause > time.Second || !m.anyFresh(strings.ToLower(req.Target.Query.Filter)) ||
+			gjson.GetBytes(resp.Body, "Resources.#").Int() > 0 {
+			return resp, err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // window takes a copy of what is known of a list; a client that begins anew finds
@@ -213,6 +238,9 @@ func (m *Memory) keep(key windowKey, w *window) {
 	}
 	m.windows[key] = w
 	m.marks += len(w.marks)
+	if w.total >= 0 && key.filter == "" && key.op == scim.ListUsers {
+		m.users = w.total
+	}
 	for len(m.windows) > maxWindows || m.marks > maxMarksAll && len(m.windows) > 1 {
 		oldest := key
 		for k, other := range m.windows {
@@ -224,6 +252,17 @@ func (m *Memory) keep(key windowKey, w *window) {
 		delete(m.windows, oldest)
 	}
 }
+
+// Users is how many users there were when their list was last read to its end; 0 before.
+func (m *Memory) Users() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.users
+}
+
+// maxCounted bounds the pages that are read for somebody who asks for nothing but the
+// number.
+const maxCounted = 20
 
 // slice reads the resources behind start, count of them at most.
 func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (scim.Response, error) {
@@ -237,9 +276,15 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 		}
 	}
 	var shown []gjson.Result
-	for at := from; ; {
-		target.Query = scim.Query{Filter: target.Query.Filter, HasCursor: true, Cursor: at.cursor, HasCount: true,
-			Count: min(m.limits.Page, max(start+count-at.at, 1))}
+	if count == 0 { // the number alone
+		from = w.marks[len(w.marks)-1]
+	}
+	for at, pages := from, 1; ; pages++ {
+		size := min(m.limits.Page, max(start+count-at.at, 1))
+		if count == 0 {
+			size = m.limits.Page
+		}
+		target.Query = scim.Query{Filter: target.Query.Filter, HasCursor: true, Cursor: at.cursor, HasCount: true, Count: size}
 		resp, err := m.send(do, scim.Request{Target: target})
 		if err == nil && resp.Status == 404 && target.Query.Filter != "" { // AWS answers so for a member that it doesn't have (ListGroups)
 			w.total = at.at
@@ -261,10 +306,10 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 		} else {
 			w.know(at)
 		}
-		if at.cursor == "" || len(shown) >= count && at.at >= start+count {
+		if at.cursor == "" || count > 0 && len(shown) >= count && at.at >= start+count || count == 0 && pages >= maxCounted {
 			total := w.total
 			if total < 0 {
-				total = max(start+len(shown), at.at) + 1
+				total = at.at + 1
 			}
 			resp.Body = listBody(total, start, shown)
 			return resp, nil

@@ -125,6 +125,11 @@ func minus(a, b []string) (rest []string) {
 	return rest
 }
 
+// both are the elements of a that b has, too.
+func both(a, b []string) (common []string) {
+	return minus(a, minus(a, b))
+}
+
 // patchMembers is one change of at most as many members as AWS takes.
 func patchMembers(group, op string, ids []string) scim.Request {
 	values := make([]string, len(ids))
@@ -163,6 +168,25 @@ func (p *progress) String() string {
 	return strings.Join(done, ", ")
 }
 
+// changeKept carries out a difference of a group that must not be emptied: if the removals
+// alone would do that, an addition comes first.
+func (m *Memory) changeKept(do Do, group string, have, removals, additions []string, name string, p *progress) (scim.Response, error) {
+	if len(removals) == 0 || len(additions) == 0 || len(minus(have, removals)) > 0 {
+		return m.change(do, group, removals, additions, p)
+	}
+	resp, lost, err := m.add(do, group, additions[:1])
+	for rest := additions[1:]; err == nil && resp.OK() && len(lost) > 0 && len(rest) > 0; rest = rest[1:] { // the first that AWS has
+		resp, lost, err = m.add(do, group, rest[:1])
+	}
+	switch {
+	case err != nil || !resp.OK():
+		return resp, err
+	case len(lost) > 0:
+		return protected(name, "emptied, since AWS has none of the new members")
+	}
+	return m.change(do, group, removals, additions, p)
+}
+
 // change carries out a difference. Removals come first: if a later chunk fails,
 // someone has too little access for a while, never too much. Members that AWS
 // doesn't have don't hold up the others; they are named at the end. Run again after
@@ -171,10 +195,7 @@ func (m *Memory) change(do Do, group string, removals, additions []string, p *pr
 	p.removals, p.adds = len(removals), len(additions)
 	done := scim.Response{Status: 204}
 	for chunk := range slices.Chunk(removals, m.limits.Members) {
-		resp, err := m.send(do, patchMembers(group, "remove", chunk))
-		if err == nil && refused(resp) {
-			resp, err = m.compare(do, group, resp, func(have []string) bool { return len(minus(chunk, have)) == len(chunk) })
-		}
+		resp, err := m.remove(do, group, chunk)
 		if err != nil || !resp.OK() {
 			return partly(p.String(), resp, err)
 		}
@@ -203,53 +224,94 @@ func refused(resp scim.Response) bool {
 	return resp.Status == 400 || resp.Status == 404 || resp.Status == 409
 }
 
-// compare reads the members after a refusal, since AWS was seen to act and refuse
-// at once (lichti/aws-iam-scim-problem, 2024-04), and to refuse what is so already.
-// If they are as they should be, that is what was asked.
-func (m *Memory) compare(do Do, group string, refusal scim.Response, asWanted func(have []string) bool) (scim.Response, error) {
-	have, resp, err := m.members(do, group)
-	if err != nil {
-		return resp, err
+// remove removes one chunk. AWS refuses all of it for one member that it doesn't have any
+// more, or that is none already, and was seen to act and refuse at once
+// (lichti/aws-iam-scim-problem, 2024-04): so what is there is read after a refusal, and
+// the rest of it is removed.
+func (m *Memory) remove(do Do, group string, chunk []string) (scim.Response, error) {
+	refusal, err := m.send(do, patchMembers(group, "remove", chunk))
+	if err != nil || !refused(refusal) {
+		return refusal, err
 	}
-	if resp.OK() && asWanted(have) {
+	have, resp, err := m.members(do, group)
+	if err != nil || !resp.OK() {
+		return m.refusal(do, group, refusal, err)
+	}
+	left := both(chunk, have)
+	if len(left) == len(chunk) { // also by what this gateway has written, which may be gone again
+		missing, resp, err := m.missing(do, left)
+		if err != nil {
+			return resp, err
+		}
+		left = minus(left, missing)
+	}
+	switch len(left) {
+	case 0:
 		return scim.Response{Status: 204, RequestID: refusal.RequestID}, nil
+	case len(chunk):
+		return m.refusal(do, group, refusal, nil)
+	}
+	return m.send(do, patchMembers(group, "remove", left))
+}
+
+// refusal is AWS's refusal of a change of members. A 404 that is not about the group says
+// so in another status: the client would take it for the group's end.
+func (m *Memory) refusal(do Do, group string, refusal scim.Response, err error) (scim.Response, error) {
+	if err != nil || refusal.Status != 404 {
+		return refusal, err
+	}
+	if resp, err := m.send(do, getGroup(group)); err == nil && resp.OK() {
+		refusal.Status = 400
 	}
 	return refusal, nil
 }
 
-// add adds one chunk. If AWS refuses it, the members that it doesn't have are found
-// and left out.
+// add adds one chunk. If AWS refuses it, what is there already and the members that it
+// doesn't have are found and left out.
 func (m *Memory) add(do Do, group string, chunk []string) (resp scim.Response, missing []string, err error) {
-	resp, err = m.send(do, patchMembers(group, "add", chunk))
-	if err != nil || !refused(resp) {
-		if err == nil && resp.OK() {
+	refusal, err := m.send(do, patchMembers(group, "add", chunk))
+	if err != nil || !refused(refusal) {
+		if err == nil && refusal.OK() {
 			m.wrote(group, chunk, true)
 		}
+		return refusal, nil, err
+	}
+	have, resp, err := m.members(do, group)
+	if err != nil || !resp.OK() {
+		resp, err = m.refusal(do, group, refusal, err)
 		return resp, nil, err
 	}
-	resp, err = m.compare(do, group, resp, func(have []string) bool { return len(minus(chunk, have)) == 0 })
-	if err != nil || resp.OK() {
+	rest := minus(chunk, have)
+	if missing, resp, err = m.missing(do, rest); err != nil {
 		return resp, nil, err
 	}
-	for _, id := range chunk {
-		user, err := m.send(do, scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
-		if err != nil {
-			return user, nil, err
-		}
-		if user.Status == 404 {
-			missing = append(missing, id)
-		}
-	}
-	known := minus(chunk, missing)
+	known := minus(rest, missing)
 	if len(known) == 0 {
-		return scim.Response{Status: 204}, missing, nil
+		return scim.Response{Status: 204, RequestID: refusal.RequestID}, missing, nil
 	}
 	// All of these can be read now, which a moment ago they perhaps couldn't.
 	resp, err = m.send(do, patchMembers(group, "add", known))
-	if err == nil && resp.OK() {
+	switch {
+	case err == nil && resp.OK():
 		m.wrote(group, known, true)
+	case err == nil && refused(resp):
+		resp, err = m.refusal(do, group, resp, nil)
 	}
 	return resp, missing, err
+}
+
+// missing are those that are no users of AWS.
+func (m *Memory) missing(do Do, ids []string) (missing []string, resp scim.Response, err error) {
+	for _, id := range ids {
+		resp, err = m.send(do, scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
+		if err != nil {
+			return nil, resp, err
+		}
+		if resp.Status == 404 {
+			missing = append(missing, id)
+		}
+	}
+	return missing, resp, nil
 }
 
 // maxNamed bounds how many ids are named in a detail.
@@ -258,23 +320,31 @@ const maxNamed = 10
 // unknown ends a plan that has done all but what AWS refuses: members that are no
 // users. AWS has no nested groups, so one that is a group is told apart.
 func (m *Memory) unknown(do Do, missing []string, p *progress) error {
-	kind, named := scim.MemberUnknown, missing[:min(len(missing), maxNamed)]
-	for _, id := range named {
+	var groups, unknown []string
+	for _, id := range missing[:min(len(missing), maxNamed)] {
 		if group, err := do(getGroup(id)); err == nil && group.OK() {
-			kind, named = scim.MemberIsGroup, []string{id}
-			break
+			groups = append(groups, id)
+		} else {
+			unknown = append(unknown, id)
 		}
 	}
-	note := strings.Join(named, ", ")
-	if kind == scim.MemberUnknown && len(missing) > maxNamed {
-		note += fmt.Sprintf(" and %d more", len(missing)-maxNamed)
+	more := ""
+	if len(missing) > maxNamed {
+		more = fmt.Sprintf(" and %d more", len(missing)-maxNamed)
+	}
+	kind, note, detail := scim.MemberUnknown, strings.Join(unknown, ", ")+more, ""
+	if len(groups) > 0 {
+		kind, note = scim.MemberIsGroup, strings.Join(groups, ", ")
+		if len(unknown) > 0 {
+			detail = fmt.Sprintf("AWS has no user with the id %s%s either. ", strings.Join(unknown, ", "), more)
+		}
 	}
 	done := p.String()
 	if done == "" {
 		done = "nothing else was to be done"
 	}
 	return &Incomplete{
-		Kind: kind, Note: note, Detail: fmt.Sprintf("Everything else was done: %s.", done),
+		Kind: kind, Note: note, Detail: detail + fmt.Sprintf("Everything else was done: %s.", done),
 		Missing: missing, Response: scim.Response{Status: 400},
 	}
 }

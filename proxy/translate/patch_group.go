@@ -31,23 +31,31 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 			}
 		}
 		removals, additions := p.net()
-		if resp, err := m.mayPatch(do, id, &p, removals); err != nil || !resp.OK() {
+		kept, resp, err := m.mayPatch(do, id, &p, removals)
+		if err != nil || !resp.OK() {
 			return resp, err
 		}
-		if len(operations) == 1 && p.plain && len(removals)+len(additions) <= m.limits.Members {
+		if kept == "" && len(operations) == 1 && p.plain && len(removals)+len(additions) <= m.limits.Members {
 			return m.asItIs(do, id, doc, removals, additions, p.others)
 		}
 		var done progress
 		worked := len(p.others) > 0 || len(removals)+len(additions) > 0
-		if p.reset {
-			have, list, err := m.members(do, id)
-			if err != nil || !list.OK() {
+		var have []string
+		if p.reset || kept != "" {
+			var list scim.Response
+			if have, list, err = m.members(do, id); err != nil || !list.OK() {
 				return list, err
 			}
-			removals, additions = minus(have, additions), minus(additions, have)
 			worked = true
 		}
-		resp, err := m.change(do, id, removals, additions, &done)
+		if p.reset {
+			removals, additions = minus(have, additions), minus(additions, have)
+		}
+		if kept != "" {
+			resp, err = m.changeKept(do, id, have, removals, additions, kept, &done)
+		} else {
+			resp, err = m.change(do, id, removals, additions, &done)
+		}
 		if err != nil || !resp.OK() {
 			return resp, err
 		}
@@ -67,8 +75,8 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 }
 
 // mayPatch refuses what a protected group is kept from: another name, and the loss
-// of all members.
-func (m *Memory) mayPatch(do Do, id string, p *groupPatch, removals []string) (scim.Response, error) {
+// of all members. kept is its name if it is one and loses some.
+func (m *Memory) mayPatch(do Do, id string, p *groupPatch, removals []string) (kept string, resp scim.Response, err error) {
 	newName := ""
 	for _, req := range p.others {
 		if gjson.GetBytes(req.Body, "Operations.0.path").Str == "displayName" {
@@ -76,24 +84,29 @@ func (m *Memory) mayPatch(do Do, id string, p *groupPatch, removals []string) (s
 		}
 	}
 	if newName == "" && !p.reset && len(removals) == 0 {
-		return scim.Response{Status: 200}, nil
+		return "", scim.Response{Status: 200}, nil
 	}
 	name, resp, err := m.protectedName(do, id)
 	if name == "" || err != nil || !resp.OK() {
-		return resp, err
+		return "", resp, err
 	}
 	if newName != "" && newName != name {
-		return protected(name, "renamed")
+		resp, err = protected(name, "renamed")
+		return "", resp, err
 	}
 	have, resp, err := m.members(do, id)
 	if err != nil || !resp.OK() {
-		return resp, err
+		return "", resp, err
 	}
 	_, additions := p.net()
 	if len(have) > 0 && len(additions) == 0 && (p.reset || len(minus(have, removals)) == 0) {
-		return protected(name, "emptied")
+		resp, err = protected(name, "emptied")
+		return "", resp, err
 	}
-	return resp, nil
+	if p.reset || len(removals) > 0 {
+		kept = name
+	}
+	return kept, resp, nil
 }
 
 // asItIs sends a PATCH that AWS takes, byte for byte. A refusal of members is looked
@@ -153,14 +166,16 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 			if key.Str == "id" || key.Str == "schemas" {
 				return true
 			}
-			if names++; strings.EqualFold(key.Str, "members") {
+			name := groupAttribute(key.Str)
+			if names++; strings.EqualFold(name, "members") {
 				p.members(verb, raw)
 				return true
 			}
-			p.others = append(p.others, setAttribute(group, verb, key.Str, raw.Raw))
+			p.others = append(p.others, setAttribute(group, verb, name, raw.Raw))
+			p.plain = name == key.Str
 			return true
 		})
-		p.plain = names == 1 && len(p.others) == 1
+		p.plain = p.plain && names == 1 && len(p.others) == 1
 		return err
 	}
 	path, err := scim.ParsePath(text)
@@ -168,12 +183,13 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 		return &Incomplete{Detail: "The path " + text + " of an operation can't be read. Nothing was sent.", Response: scim.Response{Status: 400}}
 	}
 	if !strings.EqualFold(path.Attribute, "members") {
-		p.plain = true
+		p.plain = path.Schema == ""
 		p.others = append(p.others, setAttribute(group, verb, path.Attribute, value.Raw))
 		return nil
 	}
 	if path.Filter == nil {
-		p.plain = verb != "replace" && value.IsArray() && len(memberIDs(value)) > 0
+		ids := memberIDs(value)
+		p.plain = path.Schema == "" && verb != "replace" && value.IsArray() && len(ids) > 0 && len(ids) == int(value.Get("#").Int())
 		p.members(verb, value)
 		return nil
 	}
@@ -186,6 +202,16 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 	}
 	p.set([]string{id}, false)
 	return nil
+}
+
+// groupAttribute is the name of an attribute without the URN of the core schema, which says
+// nothing and stands in none of AWS's examples.
+func groupAttribute(name string) string {
+	const core = scim.GroupSchema + ":"
+	if len(name) > len(core) && strings.EqualFold(name[:len(core)], core) {
+		return name[len(core):]
+	}
+	return name
 }
 
 // members takes in what an operation does to the members. A remove with a list

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,9 +20,10 @@ type setting struct{ op, path, raw string }
 // operation with a path for each attribute, in one request. One of which nothing is
 // left is answered by what AWS has.
 //
-// Whether AWS takes a path into a list, as Entra ID sends it, is not documented. If
-// it refuses one, the list is read and replaced as a whole; dropped is told the paths
-// of what would be a second value.
+// Whether AWS takes a path into a list, as Entra ID sends it, is not documented, nor
+// several operations in one request. If it refuses them, the list is read and replaced as a
+// whole, and then the operations go out one by one, what takes access away first; dropped
+// is told the paths of what would be a second value.
 func (m *Memory) PatchUser(id string, doc []byte, dropped func(path string)) Plan {
 	return func(do Do) (scim.Response, error) {
 		read := scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}}
@@ -33,22 +36,58 @@ func (m *Memory) PatchUser(id string, doc []byte, dropped func(path string)) Pla
 			req.Body = doc
 		}
 		resp, err := m.send(do, req)
-		if err != nil || resp.Status != 400 || !slices.ContainsFunc(settings, func(s setting) bool { _, _, ok := intoList(s.path); return ok }) {
+		if err != nil || resp.Status != 400 {
 			return resp, err
 		}
-		user, err := m.send(do, read)
-		if err != nil || !user.OK() {
-			return user, err
+		if slices.ContainsFunc(settings, func(s setting) bool { return listOf(s.path) != "" }) {
+			user, err := m.send(do, read)
+			if err != nil || !user.OK() {
+				return user, err
+			}
+			rest, second := wholeLists(settings, user.Body)
+			for _, path := range second {
+				dropped(path)
+			}
+			if len(rest) == 0 {
+				return user, nil
+			}
+			settings = rest
+			if resp, err = m.send(do, patchRequest(id, settings)); err != nil || resp.Status != 400 {
+				return resp, err
+			}
 		}
-		rest, second := wholeLists(settings, user.Body)
-		for _, path := range second {
-			dropped(path)
+		if len(settings) == 1 {
+			return resp, nil
 		}
-		if len(rest) == 0 {
-			return user, nil
-		}
-		return m.send(do, patchRequest(id, rest))
+		return m.apart(do, id, settings)
 	}
+}
+
+// apart carries out the operations of a PATCH one by one. It ends at the first that AWS
+// refuses, and says what was done.
+func (m *Memory) apart(do Do, id string, settings []setting) (resp scim.Response, err error) {
+	settings = slices.Clone(settings)
+	slices.SortStableFunc(settings, func(a, b setting) int { return cmp.Compare(b.revokes(), a.revokes()) })
+	var done []string
+	for _, s := range settings {
+		if resp, err = m.send(do, patchRequest(id, []setting{s})); (err != nil || !resp.OK()) && len(done) > 0 {
+			return resp, &Incomplete{
+				Detail: fmt.Sprintf("Changed were %s; %s was not, and what comes behind it.", strings.Join(done, ", "), s.path), Response: resp, Err: err,
+			}
+		} else if err != nil || !resp.OK() {
+			return resp, err
+		}
+		done = append(done, s.path)
+	}
+	return resp, nil
+}
+
+// revokes is 1 if the setting takes access away.
+func (s setting) revokes() int {
+	if strings.EqualFold(s.path, "active") && s.raw == "false" {
+		return 1
+	}
+	return 0
 }
 
 // patchRequest is a PATCH of one operation with a path for each setting.
@@ -58,7 +97,7 @@ func patchRequest(id string, settings []setting) scim.Request {
 	for i, s := range settings {
 		operations[i] = operation(s.op, s.path, s.raw)
 		req.Attrs = append(req.Attrs, s.path)
-		req.Revokes = req.Revokes || strings.EqualFold(s.path, "active") && s.raw == "false"
+		req.Revokes = req.Revokes || s.revokes() > 0
 	}
 	req.Body = patchBody(operations...)
 	return req
@@ -70,7 +109,7 @@ func settingsOf(doc []byte) (settings []setting, asItIs bool) {
 	gjson.GetBytes(doc, "Operations").ForEach(func(_, op gjson.Result) bool {
 		verb, path, value := op.Get("op").Str, op.Get("path").Str, op.Get("value")
 		if path != "" {
-			short := withoutCore(path)
+			short := meant(verb, withoutCore(path))
 			settings = append(settings, setting{verb, short, value.Raw})
 			asItIs = asItIs && short == path
 			return true
@@ -118,7 +157,16 @@ func expand(verb, name string, raw gjson.Result) (settings []setting) {
 		})
 		return settings
 	}
-	return []setting{{verb, withoutCore(name), raw.Raw}}
+	return []setting{{verb, meant(verb, withoutCore(name)), raw.Raw}}
+}
+
+// meant is the path of a value of a list where its value alone is to be removed: nothing
+// that means anything would be left.
+func meant(verb, path string) string {
+	if _, p, ok := intoList(path); ok && verb == "remove" && p.Filter != nil && strings.EqualFold(p.Sub, "value") {
+		return path[:len(path)-len(".value")]
+	}
+	return path
 }
 
 // withoutCore is a path without the URN of the core schema, which says nothing and
@@ -151,6 +199,4 @@ func lastOfEach(settings []setting) (kept []setting) {
 	return kept
 }
 
-func isList(path string) bool {
-	return slices.ContainsFunc(singles[:], func(name string) bool { return strings.EqualFold(path, name) })
-}
+func isList(path string) bool { _, _, part := intoList(path); return !part && listOf(path) != "" }

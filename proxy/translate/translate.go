@@ -58,7 +58,7 @@ const (
 	freshFor   = time.Minute // AWS was seen to need a moment before a new resource can be read (awslabs/ssosync#42)
 	recentFor  = 30 * time.Second
 	windowFor  = 10 * time.Minute
-	maxFresh   = 4096
+	maxFresh   = 1 << 14
 	maxGroups  = 512
 	maxWindows = 256
 )
@@ -75,6 +75,7 @@ type Memory struct {
 	recentIDs  int                // in all of them
 	unfinished map[string]string  // displayName → id of a group whose members are not all there yet
 	windows    map[windowKey]*window
+	users      int                  // of the store, when their list was last read to its end
 	marks      int                  // in all of them
 	doubts     map[string]doubt     // by what would be unique
 	deleted    map[string]time.Time // by userName in lower case
@@ -122,30 +123,38 @@ func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
 	}
 }
 
-func (m *Memory) created(id string) {
+// created remembers what a resource that was made a moment ago can be asked for by: its id,
+// and the filters that look it up.
+func (m *Memory) created(id string, filters ...string) {
 	if id == "" {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.fresh) >= maxFresh {
+	if len(m.fresh)+len(filters) >= maxFresh {
 		for other, at := range m.fresh {
 			if time.Since(at) > freshFor {
 				delete(m.fresh, other)
 			}
 		}
-		if len(m.fresh) >= maxFresh {
+		if len(m.fresh)+len(filters) >= maxFresh {
 			return
 		}
 	}
-	m.fresh[id] = time.Now()
+	for _, key := range append(filters, id) {
+		m.fresh[key] = time.Now()
+	}
 }
 
 func (m *Memory) isFresh(req scim.Request) bool {
+	return m.anyFresh(append([]string{req.Target.ID}, req.Added...)...)
+}
+
+func (m *Memory) anyFresh(keys ...string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range append([]string{req.Target.ID}, req.Added...) {
-		if at, ok := m.fresh[id]; ok && time.Since(at) <= freshFor {
+	for _, key := range keys {
+		if at, ok := m.fresh[key]; ok && time.Since(at) <= freshFor {
 			return true
 		}
 	}
