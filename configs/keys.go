@@ -77,6 +77,7 @@ var docs = map[string][2]string{
 	"upstream.url":                   {"the SCIM endpoint that IAM Identity Center shows under Automatic provisioning", ""},
 	"upstream.ca_file":               {"PEM certificates to trust in place of the system's", ""},
 	"upstream.insecure":              {"allow http:// to another host than the loopback", "false"},
+	"upstream.reuse":                 {"which calls may go out on a used connection: reads, or all; a write on one may be left in doubt", "reads"},
 	"upstream.max_conns":             {"open at once", "128"},
 	"upstream.max_response_bytes":    {"of an answer's body", "4MiB"},
 	"upstream.connect_timeout":       {"name, TCP and TLS together", "5s"},

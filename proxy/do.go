@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/crash"
@@ -36,12 +39,32 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 		return g.call(x, &call{
 			Call: upstream.Call{
 				Method: op.Method(), URI: string(req.Target.AppendURI(nil)), Body: req.Body, Write: op.Is(scim.Writes),
+				ID: shownID(req.Target), Name: shownName(op, req.Body),
 			},
 			operation: op, resource: req.Target.Resource(), memberships: req.Memberships, revokes: req.Revokes,
 			loses: req.Loses, name: req.Name,
 			attrs: req.Attrs, added: req.Added, removed: req.Removed,
 		})
 	}
+}
+
+// shownID is the id that an answer has to show, if it shows one.
+func shownID(t scim.Target) string {
+	if t.Operation.Is(scim.Users | scim.Groups) {
+		return t.ID
+	}
+	return ""
+}
+
+// shownName is the name that the answer to a create has to show.
+func shownName(op scim.Operation, body []byte) string {
+	switch op {
+	case scim.CreateUser:
+		return gjson.GetBytes(body, "userName").Str
+	case scim.CreateGroup:
+		return gjson.GetBytes(body, "displayName").Str
+	}
+	return ""
 }
 
 // call waits for budget, records the intent, sends, and records the outcome. It is
@@ -148,8 +171,8 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
 		}
-		for _, d := range x.tenant.unsettled.overtaken(c.resource) {
-			g.tellSettled(x.tenant, &d.intent, translate.Untold.String(), "overtaken by "+x.ID)
+		for _, d := range x.tenant.unsettled.overtaken(c.resource, x.ID) {
+			g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 		}
 	}
 	began := time.Now()
@@ -164,7 +187,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if outcome == scim.UpstreamError && resp.Status >= 500 { // it may have been carried out
 			outcome = scim.Unknown
 		}
-		g.weigh(x, announced, outcome, resp)
+		g.weigh(x, c, announced, outcome, resp)
 		rec := g.recordOf(x, c)
 		rec.Outcome, rec.Status, rec.AWSID = outcome.String(), resp.Status, resp.RequestID
 		if outcome == scim.Unknown && g.cutShort.Load() {
@@ -190,7 +213,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 
 // weigh takes in how a write has ended. One that may still be carried out closes its
 // lane for a while; one of which it isn't known what became is asked about later.
-func (g *Gateway) weigh(x *Exchange, intent *audit.Record, outcome scim.Outcome, resp scim.Response) {
+func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim.Outcome, resp scim.Response) {
 	switch outcome {
 	case scim.Done:
 		x.wrote++
@@ -202,7 +225,11 @@ func (g *Gateway) weigh(x *Exchange, intent *audit.Record, outcome scim.Outcome,
 			x.doubt = true
 			from = from.Add(x.tenant.settle)
 		}
-		x.tenant.unsettled.add(*intent, from)
+		d := &inDoubt{intent: *intent, from: from}
+		if len(c.Body) <= maxUnsettledBody {
+			d.body = bytes.Clone(c.Body)
+		}
+		x.tenant.unsettled.add(d)
 	}
 }
 

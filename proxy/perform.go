@@ -50,6 +50,9 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	}
 	if err == nil && resp.Status == 201 {
 		x.doubt = false // what was made has been seen
+		for _, d := range x.tenant.unsettled.found(x.ID) {
+			g.tellSettled(x.tenant, d, translate.Done, "")
+		}
 	}
 	resp, err = g.deactivateAlone(x, resp, err)
 	g.watchLeavers(x, resp, err)
@@ -158,7 +161,7 @@ func (g *Gateway) write(x *Exchange) translate.Plan {
 		if x.Verdict.Nothing { // as AWS would have answered if there had been nothing to do
 			return memory.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
 		}
-		return memory.PatchUser(id, x.Document, func(path string) { x.found([]scim.Fault{{Kind: scim.SecondValue, Name: path}}) })
+		return memory.PatchUser(id, x.Document, func(kind scim.Kind, path string) { x.found([]scim.Fault{{Kind: kind, Name: path}}) })
 	}
 	if x.Target.Operation == scim.CreateUser {
 		if memory.Deleted(gjson.GetBytes(x.Document, "userName").Str) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,83 +20,113 @@ const maxUnsettled = 4096
 // againAfter is when a write in doubt is asked about again that could not be settled.
 const againAfter = 30 * time.Second
 
+// maxUnsettledBody bounds the documents that are kept to be compared with what AWS shows.
+const maxUnsettledBody = 16 << 10
+
 // unsettled are the writes of one tenant of which it isn't known what became: those that
 // a crash has cut off, and those that AWS gave no usable answer to. AWS is asked about
 // each, by a read, at the next request that brings a token, and the log is told.
 type unsettled struct {
-	n atomic.Int64 // of list, to be asked without the lock
+	n atomic.Int64 // of list and asked, to be looked at without the lock
 
-	mu   sync.Mutex // guards following
-	list []inDoubt
-	busy bool // somebody is asking
+	mu    sync.Mutex // guards following
+	list  []*inDoubt
+	asked []*inDoubt // about which somebody asks now; nil if nobody does
 }
 
 // inDoubt is one of them.
 type inDoubt struct {
 	intent audit.Record
+	body   []byte    // that was sent, nil if it isn't known any more
 	from   time.Time // AWS may still carry it out before
+
+	by string // the exchange that has overtaken it while AWS was asked; guarded by the list's mu
 }
 
-func (u *unsettled) add(intent audit.Record, from time.Time) {
+func (u *unsettled) add(d *inDoubt) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.list) == maxUnsettled {
-		u.list = append(u.list[:0], u.list[1:]...)
+		u.list = slices.Delete(u.list, 0, 1)
 	}
-	u.list = append(u.list, inDoubt{intent, from})
-	u.n.Store(int64(len(u.list)))
+	u.list = append(u.list, d)
+	u.count()
 }
 
-// take hands out those that may be asked about now, to one caller at a time.
-func (u *unsettled) take(now time.Time) (due []inDoubt) {
+// count is called with mu held.
+func (u *unsettled) count() { u.n.Store(int64(len(u.list) + len(u.asked))) }
+
+// take hands out those that may be asked about now, to one caller at a time, who calls
+// rested in the end.
+func (u *unsettled) take(now time.Time) []*inDoubt {
 	if u.n.Load() == 0 {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.busy {
+	if u.asked != nil {
 		return nil
 	}
-	rest := u.list[:0]
-	for _, d := range u.list {
-		if now.Before(d.from) {
-			rest = append(rest, d)
-		} else {
-			due = append(due, d)
+	u.list = slices.DeleteFunc(u.list, func(d *inDoubt) bool {
+		due := !now.Before(d.from)
+		if due {
+			u.asked = append(u.asked, d)
 		}
-	}
-	clear(u.list[len(rest):])
-	u.list, u.busy = rest, len(due) > 0
-	u.n.Store(int64(len(u.list)))
-	return due
+		return due
+	})
+	return slices.Clone(u.asked)
 }
 
 // rested takes in that nobody asks any more.
 func (u *unsettled) rested() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.busy = false
+	u.asked = nil
+	u.count()
+}
+
+// overtakenBy is the exchange that has written the resource anew since it was asked about;
+// "" if none has.
+func (u *unsettled) overtakenBy(d *inDoubt) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return d.by
 }
 
 // overtaken takes those off the list whose resource is written anew: what a read shows
 // from now on is the doing of that.
-func (u *unsettled) overtaken(resource string) (gone []inDoubt) {
+func (u *unsettled) overtaken(resource, by string) []*inDoubt {
+	return u.remove(by, func(d *inDoubt) bool {
+		return d.intent.Resource == resource && d.intent.Op != scim.CreateUser.String() && d.intent.Op != scim.CreateGroup.String()
+	})
+}
+
+// found takes the creates of an exchange off the list, which has found what it made.
+func (u *unsettled) found(exchange string) []*inDoubt {
+	return u.remove("", func(d *inDoubt) bool {
+		return d.intent.Exchange == exchange && (d.intent.Op == scim.CreateUser.String() || d.intent.Op == scim.CreateGroup.String())
+	})
+}
+
+// remove takes some off the list; of those that are asked about it notes why.
+func (u *unsettled) remove(by string, which func(*inDoubt) bool) (gone []*inDoubt) {
 	if u.n.Load() == 0 {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	rest := u.list[:0]
-	for _, d := range u.list {
-		if d.intent.Resource == resource && d.intent.Op != scim.CreateUser.String() && d.intent.Op != scim.CreateGroup.String() {
-			gone = append(gone, d)
-		} else {
-			rest = append(rest, d)
+	for _, d := range u.asked {
+		if which(d) {
+			d.by = by
 		}
 	}
-	clear(u.list[len(rest):])
-	u.list = rest
-	u.n.Store(int64(len(u.list)))
+	u.list = slices.DeleteFunc(u.list, func(d *inDoubt) bool {
+		if which(d) {
+			gone = append(gone, d)
+		}
+		return which(d)
+	})
+	u.count()
 	return gone
 }
 
@@ -118,20 +149,25 @@ func (g *Gateway) settleWith(x *Exchange) {
 }
 
 // settle asks about each, and tells the log.
-func (g *Gateway) settle(t *Tenant, token []byte, due []inDoubt) {
+func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 	defer t.unsettled.rested()
 	for _, d := range due {
 		x := g.beginFor(t)
 		x.Client, x.actor, x.Token = ownActor, ownActor, token
-		verdict := translate.Untold
 		g.contained(x, func() *Reply {
-			var err error
-			if verdict, err = t.memory.Settle(g.do(x), doubtful(&d.intent)); err != nil {
-				t.unsettled.add(d.intent, time.Now().Add(againAfter))
+			asked := doubtful(d)
+			verdict, err := t.memory.Settle(g.do(x), asked)
+			if err != nil {
+				d.from = time.Now().Add(againAfter)
+				t.unsettled.add(d)
 				return nil
 			}
-			g.tellSettled(t, &d.intent, verdict.String(), "")
-			if asked := doubtful(&d.intent); asked.Revokes && verdict == translate.Done && asked.Operation.Is(scim.Users) {
+			if by := t.unsettled.overtakenBy(d); by != "" {
+				g.tellSettled(t, d, translate.Untold, "overtaken by "+by)
+				return nil
+			}
+			g.tellSettled(t, d, verdict, "")
+			if asked.Revokes && verdict == translate.Done && asked.Operation.Is(scim.Users) {
 				g.noLeaver(asked.ID, "shown")
 			}
 			return nil
@@ -143,25 +179,27 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []inDoubt) {
 }
 
 // tellSettled records what became of a write in doubt.
-func (g *Gateway) tellSettled(t *Tenant, intent *audit.Record, outcome, why string) {
-	rec := &audit.Record{Exchange: intent.Exchange, Call: intent.Call, Tenant: t.name, Op: intent.Op, Resource: intent.Resource, Name: intent.Name, Outcome: outcome}
+func (g *Gateway) tellSettled(t *Tenant, d *inDoubt, verdict translate.Settled, why string) {
+	intent := &d.intent
+	rec := &audit.Record{Exchange: intent.Exchange, Call: intent.Call, Tenant: t.name, Op: intent.Op, Resource: intent.Resource, Name: intent.Name, Outcome: verdict.String()}
 	if why != "" {
 		rec.Findings = []string{why}
 	}
 	if err := g.journal.Notice(audit.EventSettled, rec); err != nil {
-		t.unsettled.add(*intent, time.Now().Add(againAfter))
+		d.from = time.Now().Add(againAfter)
+		t.unsettled.add(d)
 		return
 	}
-	g.log.Info().Str("exchange", intent.Exchange).Str("resource", intent.Resource).Str("outcome", outcome).Msg("a write in doubt is settled")
+	g.log.Info().Str("exchange", intent.Exchange).Str("resource", intent.Resource).Str("outcome", verdict.String()).Msg("a write in doubt is settled")
 }
 
-// doubtful is what its record tells of a write.
-func doubtful(intent *audit.Record) translate.Doubtful {
-	op, _ := scim.ParseOperation(intent.Op)
-	_, id, _ := strings.Cut(intent.Resource, "/")
+// doubtful is what is known of a write in doubt.
+func doubtful(d *inDoubt) translate.Doubtful {
+	op, _ := scim.ParseOperation(d.intent.Op)
+	_, id, _ := strings.Cut(d.intent.Resource, "/")
 	return translate.Doubtful{
-		Operation: op, ID: id, Name: intent.Name, External: intent.Ext, Added: intent.Added, Removed: intent.Removed,
-		Revokes: intent.Revokes, Since: intent.Time,
+		Operation: op, ID: id, Name: d.intent.Name, External: d.intent.Ext, Added: d.intent.Added, Removed: d.intent.Removed,
+		Revokes: d.intent.Revokes, Document: d.body, Since: d.intent.Time,
 	}
 }
 
@@ -195,6 +233,6 @@ func (g *Gateway) recall() {
 		if !crashed[intent.Exchange] {
 			from = time.Now()
 		}
-		t.unsettled.add(intent, from)
+		t.unsettled.add(&inDoubt{intent: intent, from: from})
 	}
 }

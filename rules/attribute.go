@@ -6,6 +6,7 @@ type Attribute struct {
 	Type   Type
 	Traits Traits
 	Max    int    // UTF-16 units of a text, at most; 0: not bounded
+	Except string // characters that it doesn't take, though other texts do
 	Field  string // the name of the field in Okta's console; "" if there is none
 	Entra  string // the same in Entra ID's provisioning
 }
@@ -33,6 +34,9 @@ const (
 	Noise                          // sent by protocol, not by a person, and not accepted
 	Unsupported                    // not accepted
 	ReadOnly                       // assigned by the upstream
+	Selective                      // multi-valued; a removal may list the values that go, the others stay
+
+	AnyTrait = ^Traits(0) // of a rule: it looks at every row
 )
 
 // Signs are what the pass sees of a value at a glance.
@@ -54,8 +58,9 @@ const (
 	Many                          // more than one element
 	Present                       // always
 	Unlisted                      // no row has its name
-	Miscased                      // the row's name in another case
+	Miscased                      // the row's name, or the path to it, in another case
 	Removed                       // a PATCH takes it away
 	Malformed                     // a part of a PATCH operation that does not say what it is about
 	Whole                         // a complex value, looked at when all its parts are sound
+	Parts                         // a part of a complex value that a PATCH sets or removes, looked at then too
 )

@@ -32,10 +32,10 @@ type Edit struct {
 var errOverlap = errors.New("two repairs of one value contradict each other")
 
 // Apply writes the document with its edits carried out. Without edits it returns
-// the very text. An object or array that removals have emptied goes too, and so
-// does one that has lost a vital part; the root stays. What was not edited is
-// copied as it was written.
-func Apply(doc *scim.Document, edits []Edit, vital func(at int32) bool) ([]byte, error) {
+// the very text. An object or array that removals have emptied goes too unless it
+// stays, and so does one that has lost a vital part; the root stays. What was not
+// edited is copied as it was written.
+func Apply(doc *scim.Document, edits []Edit, vital, stays func(at int32) bool) ([]byte, error) {
 	if len(edits) == 0 {
 		return doc.Text, nil
 	}
@@ -47,7 +47,7 @@ func Apply(doc *scim.Document, edits []Edit, vital func(at int32) bool) ([]byte,
 		}
 		grown += len(e.New) + len(e.Name) + 8
 	}
-	a.collapse(vital)
+	a.collapse(vital, stays)
 	a.edits = edits
 	a.out = make([]byte, 0, len(doc.Text)+grown)
 	a.out = append(a.out, doc.Text[:doc.Nodes[0].Start]...)
@@ -102,13 +102,13 @@ func (a *applier) place(i int32, e Edit, edits []Edit) error {
 
 // collapse spreads removals upwards. Parents have lower indexes than their
 // children, so one pass from the end suffices.
-func (a *applier) collapse(vital func(at int32) bool) {
+func (a *applier) collapse(vital, stays func(at int32) bool) {
 	nodes := a.doc.Nodes
 	for at := int32(len(nodes)) - 1; at > 0; at-- {
 		if !a.marks[at].dirty {
 			continue
 		}
-		if nodes[at].Count > 0 && len(a.marks[at].grow) == 0 && a.marks[at].replace == 0 && a.emptied(at) {
+		if nodes[at].Count > 0 && len(a.marks[at].grow) == 0 && a.marks[at].replace == 0 && a.emptied(at) && !stays(at) {
 			a.marks[at].removed = true
 		}
 		if a.marks[at].removed && nodes[at].Parent > 0 && vital(at) {

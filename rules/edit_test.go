@@ -28,7 +28,7 @@ func TestApply(t *testing.T) {
 		t.Helper()
 		d := scanned(t, text)
 		e.At = d.Locate(path)
-		got, err := Apply(d, []Edit{e}, none)
+		got, err := Apply(d, []Edit{e}, none, none)
 		if err != nil || string(got) != want {
 			t.Errorf("%s at %s: got %s %v, want %s", text, path, got, err, want)
 		}
@@ -46,15 +46,19 @@ func TestApply(t *testing.T) {
 	f(`{"b":[1]}`, "b", Edit{Kind: Append, New: []byte(`2`)}, `{"b":[1,2]}`)
 
 	d := scanned(t, `{"emails":[{"type":"work","value":""}],"x":1}`)
-	got, err := Apply(d, []Edit{{Kind: Remove, At: d.Locate("emails[0].value")}}, func(at int32) bool { return d.Name(at) == "value" })
+	got, err := Apply(d, []Edit{{Kind: Remove, At: d.Locate("emails[0].value")}}, func(at int32) bool { return d.Name(at) == "value" }, none)
 	if err != nil || string(got) != `{"x":1}` {
 		t.Errorf("a vital part: got %s %v, want the whole gone", got, err)
 	}
-	if got, err := Apply(d, nil, none); err != nil || &got[0] != &d.Text[0] {
+	got, err = Apply(d, []Edit{{Kind: Remove, At: d.Locate("emails[0].type")}, {Kind: Remove, At: d.Locate("emails[0].value")}}, none, func(at int32) bool { return d.Path(at) == "emails[0]" })
+	if err != nil || string(got) != `{"emails":[{}],"x":1}` {
+		t.Errorf("an object that stays: got %s %v, want it empty", got, err)
+	}
+	if got, err := Apply(d, nil, none, none); err != nil || &got[0] != &d.Text[0] {
 		t.Errorf("no edits: got another text, %v", err)
 	}
 	at := d.Locate("x")
-	if _, err := Apply(d, []Edit{{Kind: Replace, At: at, New: []byte("1")}, {Kind: Replace, At: at, New: []byte("2")}}, none); err == nil {
+	if _, err := Apply(d, []Edit{{Kind: Replace, At: at, New: []byte("1")}, {Kind: Replace, At: at, New: []byte("2")}}, none, none); err == nil {
 		t.Error("two replacements of one value: got no error")
 	}
 }
@@ -87,7 +91,7 @@ func TestApplyKeepsTheRest(t *testing.T) {
 				touched[down] = true
 			}
 		}
-		got, err := Apply(d, edits, none)
+		got, err := Apply(d, edits, none, none)
 		if err != nil || !json.Valid(got) {
 			t.Fatalf("%s with %v: got %s %v", d.Text, edits, got, err)
 		}

@@ -21,6 +21,7 @@ const maxTold = 16
 // judge is one judgement under way. It is reused: nothing of it may be kept.
 type judge struct {
 	set     *Set
+	root    *schema // of the resource
 	op      scim.Operation
 	variant variant
 	id      string // of the resource, "" of a create
@@ -106,7 +107,7 @@ func (j *judge) rounds(body []byte) (v Verdict) {
 		if len(j.edits) == 0 || round == maxRounds {
 			break
 		}
-		edited, err := Apply(j.doc, j.edits, j.vital)
+		edited, err := Apply(j.doc, j.edits, j.vital, j.stays)
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
@@ -146,14 +147,13 @@ func (j *judge) round() {
 		j.findings = append(j.findings, j.set.Faults([]scim.Fault{{Kind: scim.NotAnObject, End: len(j.doc.Text)}})...)
 		return
 	}
-	root := j.set.users
-	if j.op.Is(scim.Groups) {
-		root = j.set.groups
+	if j.root = j.set.users; j.op.Is(scim.Groups) {
+		j.root = j.set.groups
 	}
 	if j.variant == patching {
-		j.patch(root)
+		j.patch(j.root)
 	} else {
-		j.object(0, root, true)
+		j.object(0, j.root, true)
 	}
 	if len(j.edits) > 0 {
 		return
@@ -264,7 +264,8 @@ func (j *judge) hit(c *compiled, n Node) {
 	if n.Signs&Absent != 0 {
 		span.End = span.Start + 1
 	}
-	f := Finding{Rule: c.Rule, Disposition: j.set.dispositions[c.index], Span: span, Note: note, Field: n.field(), absent: n.Signs&Absent != 0}
+	f := Finding{Rule: c.Rule, Disposition: j.set.dispositions[c.index], Span: span, Note: note, absent: n.Signs&Absent != 0}
+	f.Field, f.EntraField = n.fields()
 	j.counts[c.index]++
 	told := j.counts[c.index] <= maxTold
 	if told {
@@ -313,13 +314,40 @@ func (j *judge) contradicts(edits []Edit) bool {
 // vital tells whether the enclosing object means nothing without the value: the
 // value of a PATCH operation, or a part that the table calls vital.
 func (j *judge) vital(at int32) bool {
-	name := j.doc.Name(at)
-	if j.variant == patching {
-		for _, c := range j.changes {
-			if at == c.Value {
-				return true
-			}
+	for i := range j.changes {
+		value := j.changes[i].Value
+		if j.changes[i].member() {
+			value = j.doc.Nodes[value].Parent
+		}
+		if at == value {
+			return true
 		}
 	}
-	return j.set.vital[strings.ToLower(name)] && j.doc.Nodes[at].Parent > 0
+	return j.set.vital[strings.ToLower(j.doc.Name(at))] && j.doc.Nodes[at].Parent > 0
+}
+
+// stays tells whether an object or a list is kept although repairs have emptied it,
+// since it is to be judged as such: a list that a PATCH sets, for then it clears the
+// attribute; and an element that has to have something in it, for it stands for
+// somebody.
+func (j *judge) stays(at int32) bool {
+	n := &j.doc.Nodes[at]
+	for i := range j.changes {
+		switch c := &j.changes[i]; {
+		case at == c.Value && n.Shape == scim.Array:
+			return true
+		case at == c.Value || n.Parent == c.Value:
+			return c.row.peopled()
+		}
+	}
+	if j.variant == patching || n.Parent <= 0 || j.doc.Nodes[n.Parent].Parent != 0 {
+		return false
+	}
+	list, _ := j.root.find(j.doc, n.Parent)
+	return list.peopled()
+}
+
+// peopled tells of a multi-valued attribute with a part that each element must have.
+func (r *row) peopled() bool {
+	return r != nil && r.Traits&Multi != 0 && r.sub != nil && r.sub.needed != 0
 }

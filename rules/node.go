@@ -18,15 +18,24 @@ type Node struct {
 	change *Change // the PATCH operation that it stands in, or nil
 }
 
-// Change is one operation of a PATCH that has been understood.
+// Change is what one operation of a PATCH does to one attribute: each member of the
+// value of an operation without path is a change of its own.
 type Change struct {
 	Op        string     // add, replace, remove
-	At        int32      // of the operation
-	OpAt      int32      // of its op
-	Value     int32      // of its value, -1 if it has none
-	Path      scim.Path  // zero if it has none
+	At        int32      // of the operation; of the member, if it has no path
+	Value     int32      // of the new value, -1 if it has none
+	Path      scim.Path  // zero if there is none
 	Attribute *Attribute // that the path leads to, nil without path
+
+	row       *row      // of Attribute, nil if no row has its name
+	spelled   scim.Path // the path, with the names as the rows have them
+	operation int32
+	opAt      int32 // of its op, -1 if it has none
+	pathAt    int32 // of its path, -1 if it has none
 }
+
+// member tells that the change is a member of a value without path.
+func (c *Change) member() bool { return c.At != c.operation }
 
 // Operation is what the document asks for.
 func (n Node) Operation() scim.Operation { return n.j.op }
@@ -130,31 +139,66 @@ func (n Node) LeaveOut() []Edit {
 // Clear makes a value absent: it is left out, and a PATCH asks for its removal,
 // since leaving it out there would leave the old value standing.
 func (n Node) Clear() []Edit {
-	switch {
-	case n.change == nil, n.change.OpAt < 0, n.At == n.change.Value && n.change.Attribute == nil, n.insideElement():
+	switch c := n.change; {
+	case c == nil, c.opAt < 0, c.Attribute == nil, n.insideElement():
 		return n.LeaveOut()
-	case n.At == n.change.Value && n.change.Attribute != nil:
+	case c.Op == "add" && n.At == c.Value && n.Traits&Multi != 0: // adding nothing to a list adds nothing
+		return n.LeaveOut()
+	case n.At == c.Value && !c.member():
 		return []Edit{
-			{Kind: Replace, At: n.change.OpAt, New: []byte(`"remove"`)},
+			{Kind: Replace, At: c.opAt, New: []byte(`"remove"`)},
 			{Kind: Detach, At: n.At},
 		}
 	}
-	op := scim.AppendString([]byte(`{"op":"remove","path":`), n.Path)
-	return []Edit{
-		{Kind: Remove, At: n.At},
-		{Kind: Append, At: n.Doc.Nodes[n.change.At].Parent, New: append(op, '}')},
-	}
+	return []Edit{{Kind: Remove, At: n.At}, n.Removal(n.clearing())}
 }
 
-// insideElement tells whether the value is a part of an element of a
-// multi-valued attribute: the element is replaced whole.
+// Removal is a new operation of the PATCH that removes what a path leads to.
+func (n Node) Removal(path string) Edit {
+	op := scim.AppendString([]byte(`{"op":"remove","path":`), path)
+	return Edit{Kind: Append, At: n.Doc.Nodes[n.change.operation].Parent, New: append(op, '}')}
+}
+
+// clearing is the path by which a PATCH removes the value; of a vital part, that of
+// what means nothing without it.
+func (n Node) clearing() string {
+	path, part := n.Path, n.Path[strings.LastIndexByte(n.Path, '.')+1:]
+	if n.change.Path.Filter != nil {
+		if path = n.change.spelled.String(); n.At != n.change.Value {
+			path += "." + part
+		}
+	}
+	if n.Traits&Vital != 0 {
+		path = strings.TrimSuffix(path, "."+part)
+	}
+	return path
+}
+
+// insideElement tells whether the value is a part of an element of a multi-valued
+// attribute that is replaced whole.
 func (n Node) insideElement() bool {
-	for at := n.Doc.Nodes[n.At].Parent; at > n.change.At; at = n.Doc.Nodes[at].Parent {
+	c := n.change
+	if c.row != nil && c.row.Traits&Multi != 0 && c.Path.Filter == nil && n.Traits&Vital == 0 && n.At != c.Value {
+		return true
+	}
+	for at := n.Doc.Nodes[n.At].Parent; at > c.At; at = n.Doc.Nodes[at].Parent {
 		if n.Doc.Nodes[at].Shape == scim.Array {
 			return true
 		}
 	}
 	return false
+}
+
+// Respell writes the name of the value, or the path that leads to it, as the table
+// has it.
+func (n Node) Respell() []Edit {
+	switch c := n.change; {
+	case c != nil && n.At == c.pathAt:
+		return []Edit{{Kind: Replace, At: n.At, New: scim.AppendString(nil, c.spelled.String())}}
+	case c != nil && n.At == c.At:
+		return []Edit{{Kind: Rename, At: n.At, Name: c.spelled.String()}}
+	}
+	return []Edit{{Kind: Rename, At: n.At, Name: n.Name()}}
 }
 
 // Set gives the attribute a text, whether it is there already or absent.
@@ -181,29 +225,29 @@ func (n Node) place() string {
 		return scim.JoinPath(n.Doc.Path(n.At), last)
 	case n.Signs&Absent != 0:
 		return n.Path
-	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At):
+	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At || n.At == n.change.pathAt):
 		return n.change.Path.String()
 	}
 	path := n.Doc.Path(n.At)
 	if n.change != nil && n.change.Value >= 0 {
 		if prefix := n.Doc.Path(n.change.Value); strings.HasPrefix(path, prefix) && len(path) > len(prefix) && n.At > n.change.Value {
 			path = strings.TrimLeft(path[len(prefix):], ".:")
-			if n.change.Attribute != nil {
-				sep := "."
-				if strings.HasPrefix(path, "[") {
-					sep = ""
-				}
-				path = n.change.Path.String() + sep + path
+			switch {
+			case n.change.Attribute == nil:
+			case strings.HasPrefix(path, "["):
+				path = n.change.Path.String() + path
+			default:
+				path = scim.JoinPath(n.change.Path.String(), path)
 			}
 		}
 	}
 	return path
 }
 
-// field is the name of the field in Okta's console.
-func (n Node) field() string {
+// fields are the names of the attribute in the consoles of Okta and Entra ID.
+func (n Node) fields() (okta, entra string) {
 	if n.Attribute == nil {
-		return ""
+		return "", ""
 	}
-	return n.Field
+	return n.Field, n.Entra
 }

@@ -19,100 +19,130 @@ func (j *judge) patch(resource *schema) {
 	}
 	for at := operations + 1; at < j.doc.Nodes[operations].Next; at = j.doc.Nodes[at].Next {
 		if j.doc.Nodes[at].Shape == scim.Object {
-			j.changes = append(j.changes, j.read(at))
+			j.read(at, resource)
 		}
 	}
 	for i := range j.changes {
 		j.change = &j.changes[i]
-		j.operation(j.change, resource)
+		j.carryOut(j.change, resource)
 	}
 	j.change = nil
 }
 
-// read takes an operation apart. What is wrong with its frame has been judged.
-func (j *judge) read(at int32) Change {
-	c := Change{At: at, OpAt: j.doc.Child(at, "op"), Value: j.doc.Child(at, "value")}
-	if c.OpAt >= 0 {
-		c.Op = strings.ToLower(j.doc.String(c.OpAt))
+// read takes an operation apart. What is wrong with its frame has been judged. The
+// members of a value without path are attributes, and paths, as Entra ID sends them.
+func (j *judge) read(at int32, resource *schema) {
+	c := Change{At: at, operation: at, opAt: j.doc.Child(at, "op"), Value: j.doc.Child(at, "value"), pathAt: j.doc.Child(at, "path")}
+	if c.opAt >= 0 {
+		c.Op = strings.ToLower(j.doc.String(c.opAt))
 	}
-	return c
+	if p := c.pathAt; p >= 0 && j.doc.Nodes[p].Shape == scim.String && hollow(&j.doc.Nodes[p]) == 0 {
+		c.lead(resource, j.doc.String(p))
+		j.changes = append(j.changes, c)
+		return
+	}
+	c.pathAt = -1
+	if c.Op == "remove" || c.Value < 0 || j.doc.Nodes[c.Value].Shape != scim.Object || j.doc.Nodes[c.Value].Count == 0 {
+		j.changes = append(j.changes, c)
+		return
+	}
+	for m := c.Value + 1; m < j.doc.Nodes[c.Value].Next; m = j.doc.Nodes[m].Next {
+		member := c
+		member.At, member.Value = m, m
+		if name := j.doc.Name(m); !member.lead(resource, name) {
+			member.Path = scim.Path{Attribute: name}
+			member.Attribute = &Attribute{Path: name, Type: Anything}
+		}
+		j.changes = append(j.changes, member)
+	}
 }
 
-func (j *judge) operation(c *Change, resource *schema) {
-	frame := j.set.message.named("Operations").sub
-	hooks := &frame.named("path").on[patching]
-	pathAt := j.doc.Child(c.At, "path")
-	if pathAt < 0 || j.doc.Nodes[pathAt].Shape != scim.String || j.doc.Nodes[pathAt].End-j.doc.Nodes[pathAt].Start == 2 {
-		if c.Op == "remove" {
-			j.run(hooks, Absent, c.At, frame.named("path").Attribute)
-		} else if c.Value >= 0 {
-			j.members(c, resource)
-		}
-		return
-	}
-	path, err := scim.ParsePath(j.doc.String(pathAt))
+// lead follows a path to its row; ok is false if it is none.
+func (c *Change) lead(resource *schema, text string) (ok bool) {
+	path, err := scim.ParsePath(text)
 	if err != nil {
-		j.run(hooks, Malformed, pathAt, frame.named("path").Attribute)
+		return false
+	}
+	c.Path, c.spelled, c.row = path, resource.spell(path), resource.resolve(path)
+	if c.row != nil {
+		c.Attribute = c.row.Attribute
+	} else {
+		c.Attribute = &Attribute{Path: path.String(), Type: Anything}
+	}
+	return true
+}
+
+// carryOut judges what a change does to the resource.
+func (j *judge) carryOut(c *Change, resource *schema) {
+	if c.Attribute == nil {
+		j.pathless(c)
 		return
 	}
-	c.Path = path
-	r := resource.resolve(path)
-	if r == nil {
-		c.Attribute = &Attribute{Path: path.String(), Type: Anything}
+	if c.row == nil {
 		j.run(&resource.unlisted[patching], Unlisted, c.At, c.Attribute)
 		return
 	}
-	c.Attribute = r.Attribute
-	switch {
-	case c.Op == "remove":
-		j.run(&r.on[patching], (Removed|Present)&r.on[patching].when, c.At, r.Attribute)
-	case c.Value >= 0:
-		j.value(c.Value, r)
+	on := &c.row.on[patching]
+	name := c.At
+	if !c.member() {
+		name = c.pathAt
 	}
-	if above := j.above(resource, r, path); above != nil && above.on[patching].when&Whole != 0 {
-		j.pending = append(j.pending, absence{c.At, above, Whole, c})
+	if j.misspelled(c, name) {
+		j.run(on, Miscased, name, c.Attribute)
+	}
+	if c.Op == "remove" {
+		j.run(on, (Removed|Present)&on.when, c.At, c.Attribute)
+	}
+	if c.Value >= 0 && (c.Op != "remove" || c.selects()) {
+		j.value(c.Value, c.row)
+	}
+	if above := resource.above(c); above != nil && above.on[patching].when&Parts != 0 {
+		j.pending = append(j.pending, absence{c.At, above, Parts, c})
 	}
 }
 
-// above is the row of the complex attribute that a path leads into, nil if it
-// leads to no part.
-func (j *judge) above(resource *schema, r *row, path scim.Path) *row {
-	if path.Sub == "" {
+// selects tells of a removal whose value lists what goes.
+func (c *Change) selects() bool {
+	return c.row != nil && c.row.Traits&Selective != 0 && c.Path.Filter == nil
+}
+
+// misspelled tells whether a path, or a member's name, is written in another case.
+func (j *judge) misspelled(c *Change, at int32) bool {
+	written := j.doc.Name(at)
+	if !c.member() {
+		written = j.doc.String(at)
+	}
+	proper := c.spelled.String()
+	return written != proper && (strings.EqualFold(written, proper) || proper != c.Path.String())
+}
+
+// pathless judges the frame of an operation that names no attribute.
+func (j *judge) pathless(c *Change) {
+	frame := j.set.message.named("Operations").sub
+	path, value := frame.named("path"), frame.named("value")
+	switch {
+	case c.pathAt >= 0:
+		j.run(&path.on[patching], Malformed, c.pathAt, path.Attribute)
+	case c.Op == "remove":
+		j.run(&path.on[patching], Absent, c.At, path.Attribute)
+	case c.Value < 0:
+	case j.doc.Nodes[c.Value].Shape == scim.Object:
+		j.run(&value.on[patching], EmptyObject, c.Value, value.Attribute)
+	case j.doc.Nodes[c.Value].Shape == scim.Null:
+		j.run(&value.on[patching], Nulled, c.Value, value.Attribute)
+	default:
+		j.run(&value.on[patching], Malformed, c.Value, value.Attribute)
+	}
+}
+
+// above is the row of the complex attribute that a change leads into, nil if it leads
+// to no part of one.
+func (s *schema) above(c *Change) *row {
+	if c.Path.Sub == "" {
 		return nil
 	}
-	if a := resource.resolve(scim.Path{Schema: path.Schema, Attribute: path.Attribute}); a != r {
+	if a := s.resolve(scim.Path{Schema: c.Path.Schema, Attribute: c.Path.Attribute}); a != c.row {
 		return a
 	}
 	return nil
-}
-
-// members judges the value of an operation without a path: an object whose
-// members are attributes, paths with dots among them, as Entra ID sends them.
-func (j *judge) members(c *Change, resource *schema) {
-	n := &j.doc.Nodes[c.Value]
-	if n.Shape != scim.Object || n.Count == 0 {
-		signs := Malformed
-		if n.Shape == scim.Object {
-			signs = EmptyObject
-		}
-		value := j.set.message.named("Operations").sub.named("value")
-		j.run(&value.on[patching], signs, c.Value, value.Attribute)
-		return
-	}
-	for m := c.Value + 1; m < n.Next; m = j.doc.Nodes[m].Next {
-		r, exact := resource.find(j.doc, m)
-		if r == nil {
-			if path, err := scim.ParsePath(j.doc.Name(m)); err == nil && (path.Sub != "" || path.Schema != "") {
-				r = resource.resolve(path)
-			}
-		}
-		if r == nil {
-			j.run(&resource.unlisted[patching], Unlisted, m, nil)
-			continue
-		}
-		if !exact {
-			j.run(&r.on[patching], Miscased, m, r.Attribute)
-		}
-		j.value(m, r)
-	}
 }

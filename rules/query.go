@@ -16,37 +16,70 @@ func (s *Set) Query(t scim.Target) []Finding {
 	if err != nil {
 		panic("BUG: a target's filter does not parse: " + err.Error())
 	}
+	fault := scim.Fault{Kind: scim.FilterUnsupported, End: len(t.Query.Filter)}
 	for _, form := range forms {
-		if fits(filter, form) {
+		if !fits(filter, form) {
+			continue
+		}
+		if fault.Name = emptyIn(filter); fault.Name == "" {
 			return nil
 		}
+		fault.Kind = scim.ValueEmpty
+		return s.Faults([]scim.Fault{fault})
 	}
 	known := make([]string, len(forms))
 	for i, form := range forms {
 		known[i] = strings.Join(form, " and ")
 	}
-	note := strings.Join(known, ", ") + " with eq"
-	if attribute := nearest(filter, forms); attribute != "" {
-		note += "; the nearest is " + attribute + ` eq "…"`
+	fault.Name = strings.Join(known, ", ") + " with eq"
+	if form := nearest(filter, forms); form != nil {
+		fault.Name += "; the nearest is " + strings.Join(form, ` eq "…" and `) + ` eq "…"`
 	}
-	return s.Faults([]scim.Fault{{Kind: scim.FilterUnsupported, End: len(t.Query.Filter), Name: note}})
+	return s.Faults([]scim.Fault{fault})
 }
 
-// nearest is the attribute of a filter by which the upstream can look up: one that
-// the filter compares, else userName in place of an e-mail, which often is one.
-func nearest(f *scim.Filter, forms [][]string) string {
-	if f == nil {
-		return ""
+// emptyIn is the attribute that a filter compares with an empty text, "" if it does not.
+func emptyIn(f *scim.Filter) string {
+	if left, right, ok := f.And(); ok {
+		if name := emptyIn(left); name != "" {
+			return name
+		}
+		return emptyIn(right)
 	}
-	for _, form := range forms {
-		if len(form) == 1 && (strings.EqualFold(scim.ShortName(f.Attribute), form[0]) || f.Op == "eq" && form[0] == "userName" && strings.HasPrefix(strings.ToLower(f.Attribute), "emails")) {
-			return form[0]
+	if name, value, _ := f.Eq(); value == "" {
+		return name
+	}
+	return ""
+}
+
+// nearest is the form in which the upstream can look up what a filter asks for: by an
+// attribute that the filter names as a whole or in part, else by userName in place of
+// an e-mail, which often is one. It is nil if there is none.
+func nearest(f *scim.Filter, forms [][]string) []string {
+	if f == nil {
+		return nil
+	}
+	root := rootOf(f.Attribute)
+	if strings.EqualFold(root, "emails") {
+		root = "userName"
+	}
+	for _, form := range forms { // the shorter ones come first
+		if strings.EqualFold(rootOf(form[len(form)-1]), root) {
+			return form
 		}
 	}
-	if found := nearest(f.Left, forms); found != "" {
+	if found := nearest(f.Left, forms); found != nil {
 		return found
 	}
 	return nearest(f.Right, forms)
+}
+
+// rootOf is an attribute's name without its schema and its part.
+func rootOf(attribute string) string {
+	if path, err := scim.ParsePath(attribute); err == nil {
+		return path.Attribute
+	}
+	return attribute
 }
 
 // fits tells whether a filter is of a form, in either order.

@@ -72,12 +72,14 @@ func (s Source) String() string {
 }
 
 // Rule is one constraint: text first, code last. In Title, {at} stands for the
-// attribute's path and {note} for what the check noted; in Fix, {field} stands
-// for the name of the field in Okta's console.
+// attribute's path and {note} for what the check noted; in Fix and Entra, {field}
+// stands for the name of the field in Okta's console, {entra} for that in Entra ID's
+// mappings.
 type Rule struct {
 	ID    string // SG and three digits, stable for ever
 	Title string // one line: what is wrong
 	Fix   string // one line: what a person does about it, naming the field as Okta's console does
+	Entra string // the same in Entra ID, where it is another act; may be empty
 	Why   string // a paragraph for the catalogue; may be empty
 	AWS   string // what AWS answers when this is not caught
 	Source
@@ -93,6 +95,14 @@ type Rule struct {
 	Status   int      // HTTP, of the refusal; 0: 400
 	ScimType string   // of the refusal (RFC 7644 §3.12); "" with Status 0: invalidValue
 	Repair   []Repair // the first that applies wins; none applies: the finding rejects
+}
+
+// Advice is what a person can do, in the console of each client.
+func (r *Rule) Advice() string {
+	if r.Entra == "" {
+		return r.Fix
+	}
+	return r.Fix + " In Entra ID: " + r.Entra
 }
 
 // Reply is the HTTP status and the scimType with which the rule refuses.

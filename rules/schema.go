@@ -164,6 +164,48 @@ func (s *schema) resolve(p scim.Path) *row {
 	return r.sub.named(p.Sub)
 }
 
+// spell is a path with its names as the rows have them, as far as there are any.
+func (s *schema) spell(p scim.Path) scim.Path {
+	in := s
+	switch {
+	case p.Schema == "":
+	case strings.EqualFold(p.Schema, scim.UserSchema):
+		p.Schema = scim.UserSchema
+	case strings.EqualFold(p.Schema, scim.GroupSchema):
+		p.Schema = scim.GroupSchema
+	default:
+		r := s.named(p.Schema)
+		if r == nil || r.sub == nil {
+			return p
+		}
+		p.Schema, in = r.name, r.sub
+	}
+	r := in.named(p.Attribute)
+	if r == nil {
+		return p
+	}
+	if p.Attribute = r.name; r.sub == nil {
+		return p
+	}
+	if part := r.sub.named(p.Sub); part != nil {
+		p.Sub = part.name
+	}
+	p.Filter = r.sub.spellFilter(p.Filter)
+	return p
+}
+
+func (s *schema) spellFilter(f *scim.Filter) *scim.Filter {
+	if f == nil {
+		return nil
+	}
+	spelled := *f
+	if r := s.named(f.Attribute); r != nil {
+		spelled.Attribute = r.name
+	}
+	spelled.Left, spelled.Right = s.spellFilter(f.Left), s.spellFilter(f.Right)
+	return &spelled
+}
+
 // walk visits the schema's rows and those below.
 func (s *schema) walk(visit func(*schema, *row)) {
 	for i := range s.rows {

@@ -171,7 +171,7 @@ func (r *Rule) looksAt(a *Attribute) bool {
 			return true
 		}
 	}
-	return len(r.At) == 0 && a.Traits&r.Trait != 0
+	return len(r.At) == 0 && (r.Trait == AnyTrait || a.Traits&r.Trait != 0)
 }
 
 func (s *Set) hook(c *compiled, ops [variants]scim.Operation, on *[variants]hooks) {

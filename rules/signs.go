@@ -24,8 +24,13 @@ func (j *judge) activity(n *scim.Node) {
 // signs is what is to be seen of a value at a glance.
 func (j *judge) signs(at int32, n *scim.Node, r *row) Signs {
 	signs := Present
-	if n.Shape == scim.Null {
+	switch empty := hollow(n); {
+	case r.Type == Anything:
+		return signs
+	case n.Shape == scim.Null:
 		return signs | Nulled
+	case empty != 0 && r.Traits&Optional != 0: // it has no value, whatever its type
+		return signs | empty
 	}
 	switch r.Type {
 	case Text:
@@ -42,8 +47,6 @@ func (j *judge) signs(at int32, n *scim.Node, r *row) Signs {
 		case scim.String:
 			text := j.doc.Text[n.Start+1 : n.End-1]
 			switch {
-			case len(text) == 0:
-				signs |= Empty
 			case bytes.EqualFold(text, []byte("true")), bytes.EqualFold(text, []byte("false")):
 				signs |= Stringly
 			default:
@@ -54,22 +57,30 @@ func (j *judge) signs(at int32, n *scim.Node, r *row) Signs {
 		}
 	case Complex:
 		switch {
-		case n.Shape == scim.Array && r.Traits&Multi != 0:
-			if n.Count == 0 {
-				signs |= EmptyArray
-			}
-			if n.Count > 1 {
+		case n.Shape == scim.Array && r.Traits&Multi != 0, n.Shape == scim.Object && (r.Traits&Multi == 0 || j.variant == patching):
+			if n.Shape == scim.Array && n.Count > 1 {
 				signs |= Many
 			}
-		case n.Shape == scim.Object && (r.Traits&Multi == 0 || j.variant == patching):
-			if n.Count == 0 {
-				signs |= EmptyObject
-			}
+			signs |= hollow(n)
 		default:
 			signs |= Mistyped
 		}
 	}
 	return signs
+}
+
+// hollow is how a value says nothing: as an empty text, list or object; 0 if it does
+// say something.
+func hollow(n *scim.Node) Signs {
+	switch {
+	case n.Shape == scim.String && n.End-n.Start == 2:
+		return Empty
+	case n.Shape == scim.Array && n.Count == 0:
+		return EmptyArray
+	case n.Shape == scim.Object && n.Count == 0:
+		return EmptyObject
+	}
+	return 0
 }
 
 func (j *judge) text(at int32, n *scim.Node, r *row) (signs Signs) {

@@ -10,8 +10,9 @@ import (
 
 // Suspect is an attribute that the upstream is known to dislike at times.
 type Suspect struct {
-	Path string // of the attribute table
-	Why  string // in a few words
+	Path  string // of the attribute table
+	Why   string // in a few words
+	Holds string // what the value has to hold; "" of any value
 }
 
 // maxSuspects bounds what is told of one refusal.
@@ -38,7 +39,7 @@ func (s *Set) Suspicions(op scim.Operation, doc, current []byte) (list []string)
 	}
 	for _, suspect := range s.suspects {
 		for path := range sent {
-			if changed[path] && within(path, suspect.Path) {
+			if changed[path] && within(path, suspect.Path) && strings.Contains(sent[path].String(), suspect.Holds) {
 				tell(path, " ("+suspect.Why+")")
 			}
 		}

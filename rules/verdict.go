@@ -16,6 +16,7 @@ type Finding struct {
 	Span        Span        // in the text as it came
 	Note        string      // what the check noted
 	Field       string      // the name of the field in Okta's console, "" if it has none
+	EntraField  string      // the name of the attribute in Entra ID's mappings, "" if it has none
 	Did         string      // what a repair does
 
 	value  string // path of the value in the document, which a PATCH path is not
@@ -31,14 +32,17 @@ func (f *Finding) Text() string {
 }
 
 // Advice is what a person can do about it.
-func (f *Finding) Advice() string { return f.fill(f.Fix) }
+func (f *Finding) Advice() string { return f.fill(f.Rule.Advice()) }
 
 func (f *Finding) fill(text string) string {
-	field := f.Field
+	field, entra := f.Field, f.EntraField
 	if field == "" {
 		field = f.Path
 	}
-	return strings.NewReplacer("{at}", f.Path, "{note}", f.Note, "{field}", field).Replace(text)
+	if entra == "" {
+		entra = f.Path
+	}
+	return strings.NewReplacer("{at}", f.Path, "{note}", f.Note, "{field}", field, "{entra}", entra).Replace(text)
 }
 
 // String is the finding as records have it: "SG304 repair displayName".

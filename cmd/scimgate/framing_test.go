@@ -288,7 +288,10 @@ func (c *scene) forwarded(t *testing.T, entries []standin.Entry, statuses []int)
 		if strings.Contains(e.Target, "hidden") || e.Body != "" && !strings.HasPrefix(strings.TrimSpace(e.Body), `{"userName":"user-`) {
 			t.Errorf("AWS saw %s %s %q, which nobody asked for", e.Method, e.Target, e.Body)
 		}
-		for name := range e.Header {
+		for name, values := range e.Header {
+			if name == "Connection" && slices.Equal(values, []string{"close"}) {
+				continue // of the gateway's own, for a write
+			}
 			if !slices.Contains([]string{"Accept", "Content-Length", "Content-Type", "User-Agent"}, name) {
 				t.Errorf("AWS saw the header %s of %s %s", name, e.Method, e.Target)
 			}

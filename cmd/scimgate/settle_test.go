@@ -149,7 +149,7 @@ func TestADeactivationBeforeACrashIsNotForgotten(t *testing.T) {
 func TestDoubtsOutliveRestarts(t *testing.T) {
 	c := play(t, stage{})
 	id := c.user("grace@example.test", "")
-	c.through(200, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","path":"title","value":"x"}]}`)
+	c.through(200, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","value":{"active":false}}]}`)
 	next := c.after(`"kind":"intent"`)
 	again := next.after(`"event":"shutdown"`)
 	if got := again.settled("patchUser"); got != "ok" {

@@ -91,14 +91,14 @@ func (s *signer) sign(seq uint64, hash [32]byte) Checkpoint {
 
 // newSigner takes the key of the settings; without one a log on a disk has its own,
 // made once beside it, with the public part for who verifies. A stream has none then.
-func newSigner(s Settings) (*signer, error) {
+func newSigner(s Settings, h *hooks) (*signer, error) {
 	path := s.SigningKeyFile
 	if path == "" {
 		if s.File == "-" {
 			return nil, nil
 		}
 		path = s.File + ".signing"
-		if err := keepSigningKey(path, s.File+".pub"); err != nil {
+		if err := keepSigningKey(path, s.File+".pub", h); err != nil {
 			return nil, fmt.Errorf("cannot make the key that signs checkpoints: %w", err)
 		}
 	}
@@ -120,7 +120,7 @@ func newSigner(s Settings) (*signer, error) {
 
 // keepSigningKey makes both files if there is no private one. The log's lock keeps
 // others out.
-func keepSigningKey(private, public string) error {
+func keepSigningKey(private, public string, h *hooks) error {
 	if _, err := os.Lstat(private); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -136,10 +136,10 @@ func keepSigningKey(private, public string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shown}), 0o644); err != nil {
+	if err := writeWhole(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shown}), 0o644, h); err != nil {
 		return err
 	}
-	return writeWhole(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return writeWhole(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600, h)
 }
 
 // ReadPublicKey reads the PEM file of a key that checkpoints are signed with.

@@ -37,31 +37,32 @@ func readKey(path string) ([]byte, error) {
 
 // keepKey takes the key from a file, which it makes if there is none. The log's lock
 // keeps others out.
-func keepKey(path string) (key []byte, made bool, err error) {
+func keepKey(path string, h *hooks) (key []byte, made bool, err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		key, err = readKey(path)
 		return key, false, err
 	}
 	key = randomKey()
-	if err := writeWhole(path, key, 0o600); err != nil {
+	if err := writeWhole(path, key, 0o600, h); err != nil {
 		return nil, false, fmt.Errorf("cannot make audit key %q: %w", path, err)
 	}
 	return key, true, nil
 }
 
 // writeWhole makes a file that is whole under its name or not there.
-func writeWhole(path string, text []byte, mode fs.FileMode) error {
+func writeWhole(path string, text []byte, mode fs.FileMode, h *hooks) error {
 	draft := path + ".new"
-	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := h.remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	made, err := h.make(draft, os.O_WRONLY|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
+	f := h.wrapped(logFile{made, path})
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(draft, path)
+		err = h.rename(draft, path)
 	}
 	return err
 }

@@ -22,6 +22,7 @@ const verifyBytes = 64 << 20
 type hooks struct {
 	wrap func(file) file
 	now  func() time.Time
+	step func(op, name, to string) error // of the directory, before it is made; its error takes the step's place
 }
 
 // Open opens a log for writing and records the start. It makes the file, with mode
@@ -53,7 +54,7 @@ func open(s Settings, h hooks) (*Journal, error) {
 		j.file = stream{os.Stdout}
 	default:
 		var err error
-		if f, found, err = openLog(s.File); err != nil {
+		if f, found, err = openLog(s.File, &h); err != nil {
 			return nil, err
 		}
 		j.file = logFile{f, s.File}
@@ -61,9 +62,7 @@ func open(s Settings, h hooks) (*Journal, error) {
 			return nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", s.File, err), f.Close())
 		}
 	}
-	if h.wrap != nil {
-		j.file = h.wrap(j.file)
-	}
+	j.file = h.wrapped(j.file)
 	if err := j.begin(s, f, found); err != nil {
 		j.mu.Lock()
 		j.closed = true
@@ -92,7 +91,7 @@ func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
 	case s.KeyFile != "":
 		key, err = readKey(s.KeyFile)
 	case f != nil:
-		key, made, err = keepKey(s.File + ".key")
+		key, made, err = keepKey(s.File+".key", &j.segment.hooks)
 	default:
 		key = randomKey()
 	}
@@ -100,13 +99,13 @@ func (j *Journal) begin(s Settings, f *os.File, found *chain) error {
 		return err
 	}
 	j.macs = newMACs(key)
-	if j.signer, err = newSigner(s); err != nil {
+	if j.signer, err = newSigner(s, &j.segment.hooks); err != nil {
 		return err
 	}
 	j.mu.Lock()
 	j.seq, j.hash, j.durable, j.sealed = found.seq, found.hash, found.seq, found.hash
 	if f != nil {
-		if err := syncDir(filepath.Dir(s.File)); err != nil {
+		if err := j.segment.hooks.syncDir(filepath.Dir(s.File)); err != nil {
 			j.mu.Unlock()
 			return err
 		}
@@ -181,19 +180,19 @@ func readRecord(at place, rec *Record) error {
 }
 
 // openLog opens, locks and reads a log.
-func openLog(path string) (*os.File, *chain, error) {
+func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", path, at.Mode().Type())
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|noFollow, 0o600)
+	f, err := h.make(path, os.O_RDWR|os.O_APPEND|noFollow, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)
 	}
 	if err := lock(f); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot lock audit file %q: is another process writing to it? %w", path, err), f.Close())
 	}
-	_ = os.Remove(path + ".new")     // of a change of segments that a crash has cut off
-	_ = os.Remove(path + ".reserve") // of an earlier life: on a full disk, the room to begin in
+	_ = h.remove(path + ".new")     // of a change of segments that a crash has cut off
+	_ = h.remove(path + ".reserve") // of an earlier life: on a full disk, the room to begin in
 	found, err := takeUp(f, path)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", path, err), f.Close())
@@ -281,18 +280,6 @@ func lineBehind(f io.ReaderAt, from int64) (int64, error) {
 			return 0, err
 		}
 	}
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("cannot sync the directory of the audit file: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("cannot sync the directory of the audit file: %w", err)
-	}
-	return nil
 }
 
 // logFile is a log on a disk, and the name that it should have.

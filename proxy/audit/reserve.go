@@ -24,8 +24,12 @@ func (g *segment) takeReserve() error {
 	if err != nil {
 		return err
 	}
-	if err := allocate(f, g.room); err != nil {
-		return errors.Join(fmt.Errorf("cannot reserve %d bytes of the disk: %w", g.room, err), f.Close(), os.Remove(f.Name()))
+	err = g.hooks.tell("allocate", f.Name(), "")
+	if err == nil {
+		err = allocate(f, g.room)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot reserve %d bytes of the disk: %w", g.room, err), f.Close(), g.hooks.remove(f.Name()))
 	}
 	g.reserve = f
 	return nil
@@ -34,22 +38,22 @@ func (g *segment) takeReserve() error {
 // dropReserve closes the reserve when the journal ends.
 func (g *segment) dropReserve() {
 	if g.reserve != nil {
-		_, _ = g.reserve.Close(), os.Remove(g.reserve.Name())
+		_, _ = g.reserve.Close(), g.hooks.remove(g.reserve.Name())
 		g.reserve = nil
 	}
 }
 
 // create makes an empty file that is locked, in the place of whatever has the name.
 func (g *segment) create(name string) (*os.File, error) {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := g.hooks.remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+	f, err := g.hooks.make(name, os.O_RDWR|os.O_APPEND|os.O_EXCL|noFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if err := lock(f); err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(name))
+		return nil, errors.Join(err, f.Close(), g.hooks.remove(name))
 	}
 	return f, nil
 }

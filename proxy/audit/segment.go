@@ -120,11 +120,8 @@ func (g *segment) changeToReserve(old file, lines []byte) (file, error) {
 // durable. The old one gets the name of its first record if it still has its place.
 func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 	fresh := f.Name()
-	next := file(logFile{f, g.path})
-	if g.hooks.wrap != nil {
-		next = g.hooks.wrap(next)
-	}
-	give := func(err error) (file, error) { return nil, errors.Join(err, next.Close(), os.Remove(fresh)) }
+	next := g.hooks.wrapped(logFile{f, g.path})
+	give := func(err error) (file, error) { return nil, errors.Join(err, next.Close(), g.hooks.remove(fresh)) }
 	if len(lines) > 0 {
 		if n, err := next.Write(lines); err != nil || n < len(lines) {
 			return give(errors.Join(err, errors.New("the first records of a segment could not be written")))
@@ -140,7 +137,7 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 		if _, err := os.Lstat(closed); err == nil {
 			return give(fmt.Errorf("%s is there already", closed))
 		}
-		if err := os.Rename(g.path, closed); err != nil {
+		if err := g.hooks.rename(g.path, closed); err != nil {
 			return give(err)
 		}
 	default:
@@ -149,11 +146,11 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 		}
 	}
 	crash.At(crash.SegmentClosed)
-	if err := os.Rename(fresh, g.path); err != nil {
+	if err := g.hooks.rename(fresh, g.path); err != nil {
 		return give(err)
 	}
 	crash.At(crash.SegmentPlaced)
-	if err := syncDir(filepath.Dir(g.path)); err != nil {
+	if err := g.hooks.syncDir(filepath.Dir(g.path)); err != nil {
 		return give(err)
 	}
 	_ = old.Close() // what was synced is safe
@@ -164,7 +161,7 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 // told before. It is called with mu held, by who writes.
 func (j *Journal) retire() {
 	g := &j.segment
-	g.doomed = slices.DeleteFunc(g.doomed, func(d doomed) bool { return d.told <= j.durable && os.Remove(d.file) == nil })
+	g.doomed = slices.DeleteFunc(g.doomed, func(d doomed) bool { return d.told <= j.durable && g.hooks.remove(d.file) == nil })
 	names, err := Segments(g.path)
 	if g.keep <= 0 || err != nil || len(names)-1-len(g.doomed) <= g.keep {
 		return

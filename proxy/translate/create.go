@@ -85,12 +85,10 @@ func (m *Memory) create(do Do, c Creation, req scim.Request) (scim.Response, err
 	}
 	began := time.Now()
 	resp, err := do(req)
-	var failure *scim.CallError
-	lost := errors.As(err, &failure) && failure.MayHaveHappened() || err == nil && resp.Status >= 500
 	switch {
 	case err == nil && resp.OK():
 		return m.made(who, gjson.ParseBytes(resp.Body), resp.RequestID), nil
-	case lost:
+	case lost(resp, err):
 		m.doubt(who, c.Digest, began)
 		if found, list, err := m.find(do, who.list, who.attribute, who.name); err == nil && list.OK() && who.is(found, began) {
 			return m.made(who, found, list.RequestID), nil

@@ -40,7 +40,7 @@ func FuzzPlans(f *testing.F) {
 		for op, plan := range map[scim.Operation]Plan{
 			scim.PatchGroup: m.PatchGroup("g", []byte(doc)), scim.ReplaceGroup: m.ReplaceGroup("g", []byte(doc)),
 			scim.CreateGroup: m.CreateGroup(Creation{Document: []byte(doc), Digest: "d", Adopt: true}), scim.CreateUser: m.CreateUser(Creation{Document: []byte(doc), Digest: "d"}),
-			scim.PatchUser: m.PatchUser("u", []byte(doc), func(string) {}), scim.DeleteGroup: m.DeleteGroup("g"), scim.DeleteUser: m.DeleteUser("u"),
+			scim.PatchUser: m.PatchUser("u", []byte(doc), func(scim.Kind, string) {}), scim.DeleteGroup: m.DeleteGroup("g"), scim.DeleteUser: m.DeleteUser("u"),
 			scim.GetGroup: m.GetGroup("g", true), scim.ListUsers: m.List(list, "c", false), scim.ListGroups: m.List(scim.Target{Operation: scim.ListGroups}, "c", true),
 		} {
 			calls = 0

@@ -49,6 +49,22 @@ func (m *Memory) wrote(group string, ids []string, added bool) {
 	}
 }
 
+// doubtMembers forgets what was written about members whose change may have been carried
+// out: what AWS shows of them counts again.
+func (m *Memory) doubtMembers(group string, ids []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.recent[group]
+	if r == nil {
+		return
+	}
+	m.recentIDs -= len(r.present)
+	for _, id := range ids {
+		delete(r.present, id)
+	}
+	m.recentIDs += len(r.present)
+}
+
 // forgetGroup drops the group that was written longest ago.
 func (m *Memory) forgetGroup() {
 	oldest := ""

@@ -23,8 +23,9 @@ type setting struct{ op, path, raw string }
 // Whether AWS takes a path into a list, as Entra ID sends it, is not documented, nor
 // several operations in one request. If it refuses them, the list is read and replaced as a
 // whole, and then the operations go out one by one, what takes access away first; dropped
-// is told the paths of what would be a second value.
-func (m *Memory) PatchUser(id string, doc []byte, dropped func(path string)) Plan {
+// is told the paths of what would be a second value, and of what AWS refuses beside a
+// deactivation.
+func (m *Memory) PatchUser(id string, doc []byte, dropped func(kind scim.Kind, path string)) Plan {
 	return func(do Do) (scim.Response, error) {
 		read := scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}}
 		settings, asItIs := settingsOf(doc)
@@ -46,7 +47,7 @@ func (m *Memory) PatchUser(id string, doc []byte, dropped func(path string)) Pla
 			}
 			rest, second := wholeLists(settings, user.Body)
 			for _, path := range second {
-				dropped(path)
+				dropped(scim.SecondValue, path)
 			}
 			if len(rest) == 0 {
 				return user, nil
@@ -59,27 +60,32 @@ func (m *Memory) PatchUser(id string, doc []byte, dropped func(path string)) Pla
 		if len(settings) == 1 {
 			return resp, nil
 		}
-		return m.apart(do, id, settings)
+		return m.apart(do, id, settings, dropped)
 	}
 }
 
 // apart carries out the operations of a PATCH one by one. It ends at the first that AWS
-// refuses, and says what was done.
-func (m *Memory) apart(do Do, id string, settings []setting) (resp scim.Response, err error) {
+// refuses, and says what was done; but what is refused beside a deactivation is told, and
+// nothing more.
+func (m *Memory) apart(do Do, id string, settings []setting, dropped func(kind scim.Kind, path string)) (resp scim.Response, err error) {
 	settings = slices.Clone(settings)
 	slices.SortStableFunc(settings, func(a, b setting) int { return cmp.Compare(b.revokes(), a.revokes()) })
 	var done []string
+	var last scim.Response
 	for _, s := range settings {
-		if resp, err = m.send(do, patchRequest(id, []setting{s})); (err != nil || !resp.OK()) && len(done) > 0 {
+		if resp, err = m.send(do, patchRequest(id, []setting{s})); err == nil && resp.Status == 400 && last.OK() && settings[0].revokes() > 0 {
+			dropped(scim.LeftBehind, s.path)
+			continue
+		} else if (err != nil || !resp.OK()) && len(done) > 0 {
 			return resp, &Incomplete{
 				Detail: fmt.Sprintf("Changed were %s; %s was not, and what comes behind it.", strings.Join(done, ", "), s.path), Response: resp, Err: err,
 			}
 		} else if err != nil || !resp.OK() {
 			return resp, err
 		}
-		done = append(done, s.path)
+		done, last = append(done, s.path), resp
 	}
-	return resp, nil
+	return last, nil
 }
 
 // revokes is 1 if the setting takes access away.

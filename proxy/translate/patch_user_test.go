@@ -159,7 +159,7 @@ func TestPatchOfAUserInAnyForm(t *testing.T) {
 		}
 		doc := `{"schemas":["` + scim.PatchSchema + `"],"Operations":[` + strings.Join(written(t, wishes), ",") + `]}`
 		a := &awsUser{t: t, user: maps.Clone(start)}
-		resp, err := NewMemory(limits).PatchUser("u", []byte(doc), func(path string) { t.Errorf("%s is left out", path) })(a.do)
+		resp, err := NewMemory(limits).PatchUser("u", []byte(doc), func(_ scim.Kind, path string) { t.Errorf("%s is left out", path) })(a.do)
 		if err != nil || resp.Status != 200 || !maps.Equal(a.user, want) {
 			t.Fatalf("%s on %v: got %d %v %v, want %v", doc, start, resp.Status, err, a.user, want)
 		}

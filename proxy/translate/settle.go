@@ -3,6 +3,7 @@ package translate
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -16,7 +17,8 @@ type Doubtful struct {
 	ID             string // of the resource, "" of a create
 	Name, External string // userName or displayName, externalId
 	Added, Removed []string
-	Revokes        bool // it takes access away
+	Revokes        bool   // it takes access away
+	Document       []byte // that was sent, nil if it isn't known any more
 	Since          time.Time
 }
 
@@ -35,8 +37,9 @@ func (s Settled) String() string { return [...]string{"unknown", "ok", "not_done
 // errUnsettled is an answer of AWS that tells nothing now.
 var errUnsettled = errors.New("cannot settle a write: AWS does not show the resource now")
 
-// clockDiffers bounds by how much AWS's clock is taken to be behind this one. Its times
-// are in whole seconds.
+// clockDiffers bounds by how much AWS's clock is taken to be behind this one; its times are
+// in whole seconds. A resource that was changed so shortly before a write may have been
+// changed by it or by another.
 const clockDiffers = 2 * time.Second
 
 // Settle asks AWS what became of a write. It changes nothing. An error means that it is
@@ -73,11 +76,70 @@ func (m *Memory) Settle(do Do, d Doubtful) (Settled, error) {
 	case d.Revokes:
 		return told(gjson.GetBytes(resp.Body, "active").Type == gjson.False), nil
 	}
-	changed, err := time.Parse(time.RFC3339, gjson.GetBytes(resp.Body, "meta.lastModified").Str)
-	if err != nil {
-		return Untold, nil
+	if verdict, ok := d.compared(resp.Body); ok {
+		return verdict, nil
 	}
-	return told(!changed.Before(d.Since.Add(-clockDiffers))), nil
+	changed, err := time.Parse(time.RFC3339, gjson.GetBytes(resp.Body, "meta.lastModified").Str)
+	switch {
+	case err != nil:
+		return Untold, nil
+	case !changed.Before(d.Since):
+		return Done, nil
+	case changed.Before(d.Since.Add(-clockDiffers)):
+		return NotDone, nil
+	}
+	return Untold, nil
+}
+
+// compared holds what was sent to what AWS shows, as far as it is of single attributes.
+func (d *Doubtful) compared(resource []byte) (verdict Settled, ok bool) {
+	if len(d.Document) == 0 {
+		return Untold, false
+	}
+	settings, _ := settingsOf(d.Document)
+	if d.Operation == scim.ReplaceUser {
+		gjson.ParseBytes(d.Document).ForEach(func(name, value gjson.Result) bool {
+			settings = append(settings, expand("replace", name.Str, value)...)
+			return true
+		})
+	}
+	shown, alike := 0, 0
+	for _, s := range settings {
+		at, raw := pointer(s.path), gjson.Parse(s.raw)
+		if at == "" || raw.IsArray() || raw.IsObject() || unshown[s.path] {
+			continue
+		}
+		shown++
+		if has := gjson.GetBytes(resource, at); s.op == "remove" && !has.Exists() || s.op != "remove" && strings.EqualFold(has.String(), raw.String()) {
+			alike++
+		}
+	}
+	switch shown {
+	case 0:
+		return Untold, false
+	case alike:
+		return Done, true
+	}
+	return NotDone, true
+}
+
+// unshown are attributes that AWS takes and never shows (SCIM developer guide, CreateUser).
+var unshown = map[string]bool{"profileUrl": true, "schemas": true, "password": true}
+
+// pointer is the gjson path of a single attribute, "" of what is in a list.
+func pointer(path string) string {
+	p, err := scim.ParsePath(path)
+	if err != nil || p.Filter != nil || listOf(path) != "" || p.Attribute == "" {
+		return ""
+	}
+	at := gjson.Escape(p.Attribute)
+	if p.Schema != "" {
+		at = gjson.Escape(p.Schema) + "." + at
+	}
+	if p.Sub != "" {
+		at += "." + gjson.Escape(p.Sub)
+	}
+	return at
 }
 
 // settleMember asks for one member of a change, since AWS carries out all of it or

@@ -14,6 +14,7 @@ package translate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,11 +117,20 @@ func (m *Memory) ReadFirst(id string, judge func(current []byte) (Plan, error)) 
 func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
 	for pause := 50 * time.Millisecond; ; pause += pause * 6 / 10 {
 		resp, err := do(req)
+		if lost(resp, err) && len(req.Added)+len(req.Removed) > 0 {
+			m.doubtMembers(req.Target.ID, append(slices.Clone(req.Added), req.Removed...))
+		}
 		if err != nil || resp.Status != 404 || pause > time.Second || !m.isFresh(req) {
 			return resp, err
 		}
 		time.Sleep(pause)
 	}
+}
+
+// lost tells that a write may have been carried out, and may not.
+func lost(resp scim.Response, err error) bool {
+	var failure *scim.CallError
+	return errors.As(err, &failure) && failure.MayHaveHappened() || err == nil && resp.Status >= 500
 }
 
 // created remembers what a resource that was made a moment ago can be asked for by: its id,

@@ -34,6 +34,8 @@ type Call struct {
 	UserAgent     string // "" = scimgate; AWS refuses a PATCH without one (Ping Identity connector changelog 1.1.0.3)
 	Body          []byte // JSON, or nil; not changed, not kept
 	Write         bool   // it changes something: a 2xx must prove that it did
+	ID            string // of the resource that a 2xx has to show, if it shows one; "" of a list or a create
+	Name          string // userName or displayName of the resource that a create's 2xx has to show; "" if it isn't one
 }
 
 // Client sends calls to one Base URL. It is safe for use by many goroutines and
@@ -96,7 +98,13 @@ func (c *Client) Send(call Call, by time.Time) (scim.Response, scim.Outcome, err
 		return scim.Response{}, scim.NotSent, err
 	}
 	defer func() { <-c.slots }()
-	k, err := c.connection(now, by)
+	var k *conn
+	var err error
+	if c.alone(&call) {
+		k, err = c.fresh(now, by)
+	} else {
+		k, err = c.connection(now, by)
+	}
 	if err == nil {
 		err = c.occupy(k)
 	}
@@ -105,7 +113,7 @@ func (c *Client) Send(call Call, by time.Time) (scim.Response, scim.Outcome, err
 	}
 	resp, outcome, err := c.exchange(k, call, by)
 	c.release(k)
-	if err != nil || !k.settled() {
+	if err != nil || c.alone(&call) || !k.settled() {
 		k.close()
 	} else {
 		c.keep(k)
@@ -146,6 +154,20 @@ func (c *Client) takeSlot(by time.Time) error {
 	case <-timer.C:
 		return fmt.Errorf("%w: all %d connections were busy until the deadline", ErrNotTried, c.settings.MaxConns)
 	}
+}
+
+// alone tells whether a call has a connection of its own.
+func (c *Client) alone(call *Call) bool { return call.Write && c.settings.Reuse != "all" }
+
+// fresh is a new connection, on which nothing can have arrived.
+func (c *Client) fresh(now, by time.Time) (*conn, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
+	return c.dial(now, by)
 }
 
 // connection returns an idle connection on which nothing has arrived, else a new one.

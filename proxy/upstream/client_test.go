@@ -67,6 +67,48 @@ func TestRequestIsMadeFromNothingButTheCall(t *testing.T) {
 	}
 }
 
+// A write goes out on a connection of its own, so that no late byte is taken for its
+// answer, and no connection that was just closed leaves it in doubt.
+func TestWritesHaveConnectionsOfTheirOwn(t *testing.T) {
+	p := listen(t, nil, answer(ok(ada)))
+	c := p.client(t, func(s *Settings) { s.Reuse = "" })
+	for range 2 {
+		want(t, c, create(ada), scim.Done, ada)
+		want(t, c, get("/Users/906"), scim.Done, ada)
+	}
+	if n := p.connections(); n != 3 {
+		t.Errorf("got %d connections, want one for each of 2 writes, and one for the reads", n)
+	}
+	for i, text := range p.requests() {
+		if strings.Contains(text, "Connection: close") != strings.HasPrefix(text, "POST") {
+			t.Errorf("request %d is %q, want writes alone to end their connection", i, text)
+		}
+	}
+}
+
+// An answer that shows another resource was meant for somebody else.
+func TestAnAnswerShowsWhatWasAskedFor(t *testing.T) {
+	p := listen(t, nil, answer(ok(ada)))
+	c := p.client(t, nil)
+	f := func(change func(*Call), outcome scim.Outcome) {
+		t.Helper()
+		call := get("/Users/906")
+		change(&call)
+		body := ada
+		if outcome != scim.Done {
+			body = ""
+		}
+		want(t, c, call, outcome, body)
+	}
+	f(func(x *Call) { x.ID = "906" }, scim.Done)
+	f(func(x *Call) { x.ID = "907" }, scim.Unknown)
+	f(func(x *Call) { x.Name = "ADA" }, scim.Done)
+	f(func(x *Call) { x.Name = "grace" }, scim.Unknown)
+	if n := p.connections(); n != 2 {
+		t.Errorf("got %d connections, want the one closed whose answer was not believed", n)
+	}
+}
+
 func TestWhatWouldBeAnotherRequestIsNotSent(t *testing.T) {
 	p := listen(t, nil, answer(created))
 	c := p.client(t, nil)

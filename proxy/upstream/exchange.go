@@ -114,6 +114,9 @@ func (c *Client) appendHead(dst []byte, call *Call) []byte {
 	}
 	add(call.Method, " ", c.place.path, call.URI, " HTTP/1.1\r\nHost: ", c.place.host, "\r\nAuthorization: Bearer ")
 	dst = append(dst, call.Authorization...)
+	if c.alone(call) {
+		add("\r\nConnection: close")
+	}
 	add("\r\nUser-Agent: ", orDefault(call.UserAgent, "scimgate"), "\r\nAccept: application/scim+json\r\n")
 	if len(call.Body) > 0 {
 		add("Content-Type: application/scim+json\r\n")

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/scimgate/scimgate/rules/scim"
@@ -27,20 +28,32 @@ func (call *Call) fulfilled(resp scim.Response) error {
 		return nil // the caller asks for what is not shown
 	case empty:
 		return fmt.Errorf("cannot believe answer %d to a %s without a body", resp.Status, call.Method)
-	case jsonObject(resp.Body):
-		return nil
+	}
+	d := documents.Get().(*scim.Document)
+	defer func() {
+		d.Text = nil
+		if cap(d.Nodes) <= keptValues {
+			documents.Put(d)
+		}
+	}()
+	if _, ok := d.Scan(resp.Body); ok && d.Nodes[0].Shape == scim.Object {
+		return call.shown(d, resp.Status)
 	}
 	return fmt.Errorf("cannot believe answer %d to a %s: its body of %d bytes is not one JSON object with one reading",
 		resp.Status, call.Method, len(resp.Body))
 }
 
-func jsonObject(body []byte) bool {
-	d := documents.Get().(*scim.Document)
-	_, ok := d.Scan(body)
-	ok = ok && d.Nodes[0].Shape == scim.Object
-	d.Text = nil
-	if cap(d.Nodes) <= keptValues {
-		documents.Put(d)
+// shown tells whether the resource in an answer is the one that was asked for. Another one
+// was meant for somebody else.
+func (call *Call) shown(d *scim.Document, status int) error {
+	for name, want := range map[string]string{"id": call.ID, "userName": call.Name, "displayName": call.Name} {
+		at := d.Child(0, name)
+		if want == "" || at < 0 || name == "displayName" && d.Child(0, "userName") >= 0 {
+			continue
+		}
+		if got := d.String(at); d.Nodes[at].Shape == scim.String && !strings.EqualFold(got, want) {
+			return fmt.Errorf("cannot believe answer %d to a %s: it shows a resource with another %s", status, call.Method, name)
+		}
 	}
-	return ok
+	return nil
 }

@@ -23,6 +23,12 @@ type Settings struct {
 	// Insecure allows http:// to other hosts than the loopback.
 	Insecure bool `yaml:"insecure"`
 
+	// Reuse says which calls go out on a connection that has served others: "reads"
+	// (the default) or "all". On a used one, bytes that arrive too late may be taken for
+	// the answer to the next call, and a connection that the upstream has just closed
+	// leaves a write in doubt.
+	Reuse string `yaml:"reuse"`
+
 	MaxConns         int           `yaml:"max_conns"`          // open at once, 128; further calls wait for one
 	MaxResponseBytes int           `yaml:"max_response_bytes"` // of a body, 4 MiB
 	ConnectTimeout   time.Duration `yaml:"connect_timeout"`    // name, TCP and TLS together, 5 s
@@ -51,6 +57,9 @@ func orDefault[T comparable](v, otherwise T) T {
 func (s Settings) Check() error {
 	_, err := s.place()
 	faults := []error{err}
+	if s.Reuse != "" && s.Reuse != "reads" && s.Reuse != "all" {
+		faults = append(faults, fmt.Errorf("reuse %q is not reads or all", s.Reuse))
+	}
 	for _, n := range []struct {
 		name     string
 		negative bool

@@ -24,13 +24,14 @@ var addresses = []rules.Rule{{
 	ID:    incompleteAddress,
 	Title: "{at} is incomplete: {note}",
 	Fix:   "In Okta: fill in Street address, City, State, Zip code and Country code of the user's profile, or unmap all five.",
+	Entra: "map {entra}, or none of them.",
 	Why: "AWS's guide for Okta demands all five parts or none. An address that AWS has whole already is completed from there if every " +
 		"part that was sent agrees with it. Else it is left out, and an update keeps the address that AWS has: nothing is invented, nothing is wiped.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Guided, Where: "streetAddress, city, state, zipCode and countryCode must all have values"},
 	On:      anyUser,
 	At:      []string{"addresses"},
-	When:    rules.Whole,
+	When:    rules.Whole | rules.Parts,
 	Check:   incomplete,
 	Default: rules.Repaired,
 	Repair: []rules.Repair{
@@ -42,18 +43,13 @@ var addresses = []rules.Rule{{
 	},
 }}
 
-// incomplete tells which of the five parts the address would lack. An operation
-// of a PATCH on one part is judged on what all operations together make of the
-// address that AWS has.
+// incomplete tells which of the five parts the address would lack. A change of one part
+// is judged on what all operations of the PATCH together make of the address that AWS
+// has.
 func incomplete(n rules.Node) (rules.Span, string, bool) {
 	var has [len(parts)]bool
-	if !element(n) {
-		if has = changed(n, nil); !mixed(has) {
-			return rules.Span{}, "", false
-		}
-		if current := n.Current(); current != nil {
-			has = changed(n, current)
-		}
+	if n.Signs&rules.Parts != 0 {
+		has = resulting(n)
 	} else {
 		for i, p := range parts {
 			has[i] = filled(n.Doc, n.At, p.attribute)
@@ -80,24 +76,64 @@ func mixed(has [len(parts)]bool) bool {
 	return false
 }
 
-// changed is which parts are there when all operations have been carried out.
-func changed(n rules.Node, current *scim.Document) (has [len(parts)]bool) {
-	if at := firstAddress(current); at >= 0 {
-		for i, p := range parts {
-			has[i] = current.Child(at, p.attribute) >= 0
-		}
+// resulting is which parts are there when all changes have been made. What they leave
+// open is as AWS has it, and taken not to be there if that isn't known.
+func resulting(n rules.Node) (has [len(parts)]bool) {
+	has, open := changed(n, nil, has)
+	if !open {
+		return has
 	}
+	current := n.Current()
+	if current == nil {
+		return has
+	}
+	for i, p := range parts {
+		has[i] = current.Child(firstAddress(current), p.attribute) >= 0
+	}
+	has, _ = changed(n, current, has)
+	return has
+}
+
+// changed makes the changes of a PATCH to the parts of an address that has some of them.
+// open tells that it depends on these what results.
+func changed(n rules.Node, current *scim.Document, has [len(parts)]bool) (_ [len(parts)]bool, open bool) {
+	touched, settled := false, [len(parts)]bool{}
 	for _, c := range n.Changes() {
-		if c.Attribute == nil {
+		if c.Attribute == nil || !selects(c.Path.Filter, current) {
 			continue
 		}
 		for i, p := range parts {
-			if c.Attribute.Path == "addresses."+p.attribute {
+			switch c.Attribute.Path {
+			case "addresses":
+				has[i] = c.Op != "remove" && filled(n.Doc, elementAt(n.Doc, c.Value), p.attribute)
+			case "addresses." + p.attribute:
 				has[i] = c.Op != "remove"
+			default:
+				continue
 			}
+			touched, settled[i] = true, true
 		}
 	}
-	return has
+	return has, touched && settled != [len(parts)]bool{true, true, true, true, true}
+}
+
+// selects tells whether a path with a value filter leads to the address that AWS has, as
+// far as its type tells. Another one would be a second address.
+func selects(filter *scim.Filter, user *scim.Document) bool {
+	has := childText(user, firstAddress(user), "type")
+	if filter == nil || has == "" {
+		return true
+	}
+	name, wanted, ok := filter.Eq()
+	return !ok || !strings.EqualFold(name, "type") || strings.EqualFold(wanted, has)
+}
+
+// elementAt is the one element of a list that is set, or the value itself.
+func elementAt(doc *scim.Document, value int32) int32 {
+	if value >= 0 && doc.Nodes[value].Shape == scim.Array && doc.Nodes[value].Count > 0 {
+		return value + 1
+	}
+	return value
 }
 
 func firstAddress(user *scim.Document) int32 {
@@ -135,7 +171,7 @@ func childText(doc *scim.Document, at int32, name string) string {
 // completeAddress adds what is missing from the address that AWS has, if all that
 // was sent agrees with it.
 func completeAddress(n rules.Node) ([]rules.Edit, string, bool) {
-	if !element(n) {
+	if n.Signs&rules.Parts != 0 {
 		return nil, "", false
 	}
 	current := n.Current()

@@ -31,7 +31,7 @@ var choices = []rules.Rule{{
 }, {
 	ID:     "SG307",
 	Title:  "{at} is a name that AWS reserves",
-	Fix:    "In Okta: choose another name than Administrator or AWSAdministrators.",
+	Fix:    "In Okta: choose another name than Administrator or AWSAdministrators, in whichever case.",
 	AWS:    unparsable,
 	Source: documented("Identity Store API reference, CreateUser and CreateGroup"),
 	On:     anyUser | anyGroup,
@@ -39,8 +39,8 @@ var choices = []rules.Rule{{
 	When:   rules.Present,
 	Check: func(n rules.Node) (rules.Span, string, bool) {
 		person := n.Path == "displayName" && n.Operation().Is(scim.Users)
-		text := inside(n)
-		return rules.Span{}, "", !person && (string(text) == "Administrator" || string(text) == "AWSAdministrators")
+		text := written(n)
+		return rules.Span{}, "", !person && (bytes.EqualFold(text, []byte("Administrator")) || bytes.EqualFold(text, []byte("AWSAdministrators")))
 	},
 	Default: rules.Reject,
 }, {
@@ -109,6 +109,7 @@ var choices = []rules.Rule{{
 	ID:     "SG344",
 	Title:  "{at} does not look like an id of AWS",
 	Fix:    "In Okta: map the manager's External ID, not the login; or unmap ManagerId.",
+	Entra:  "assign the manager to the app too, or unmap {entra}.",
 	Why:    "AWS keeps the id of the manager's user at AWS. Whether there must be such a user is not settled.",
 	AWS:    accepted,
 	Source: rules.Source{Strength: rules.Inferred, Where: "Identity Store API reference, CreateUser: the form of an id"},
@@ -117,23 +118,23 @@ var choices = []rules.Rule{{
 	When:   rules.Present,
 	Check: func(n rules.Node) (rules.Span, string, bool) {
 		text := inside(n)
-		return rules.Span{}, "", len(text) > 0 && len(text) != 36 && len(text) != 47 || len(bytes.Trim(text, "0123456789abcdefABCDEF-")) > 0
+		return rules.Span{}, "", len(text) > 0 && !isID(text)
 	},
 	Default: rules.Warn,
 }, {
 	ID:      "SG345",
 	Title:   "{at} is written as a text or as a list",
 	Fix:     "Nothing to do; it is written as an object with the value.",
-	Why:     "Entra ID sends the manager's id as a text, or as a list of one with $ref null.",
+	Why:     "Entra ID sends the manager's id as a text, or as a list of one with $ref null. An empty one is SG310's.",
 	AWS:     accepted,
 	Source:  documented("RFC 7643 §4.3: manager is complex, and has one value"),
 	On:      anyUser,
 	At:      []string{enterprise + ":manager"},
 	When:    rules.Mistyped,
-	Check:   func(n rules.Node) (rules.Span, string, bool) { return rules.Span{}, "", managerID(n) != nil },
+	Check:   func(n rules.Node) (rules.Span, string, bool) { return rules.Span{}, "", managerOf(n) != nil },
 	Default: rules.Repaired,
 	Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
-		return []rules.Edit{{Kind: rules.Replace, At: n.At, New: append(append([]byte(`{"value":`), managerID(n)...), '}')}}, "written as an object", true
+		return []rules.Edit{{Kind: rules.Replace, At: n.At, New: managerOf(n)}}, "written as an object", true
 	}}},
 }, {
 	ID:     "SG336",
@@ -165,6 +166,7 @@ var choices = []rules.Rule{{
 	ID:     "SG402",
 	Title:  "{at} is not a country code of two capital letters",
 	Fix:    "In Okta: fill in Country code with a code such as GB.",
+	Entra:  "map usageLocation to the country.",
 	AWS:    accepted,
 	Source: rules.Source{Strength: rules.Inferred, Where: "RFC 7643 §4.1.2: ISO 3166-1 alpha-2"},
 	On:     anyUser,
@@ -242,14 +244,19 @@ func inside(n rules.Node) []byte {
 	return raw[1 : len(raw)-1]
 }
 
+// written is the content of a text with its escapes resolved, nil of another value. One
+// without any is not copied.
+func written(n rules.Node) []byte {
+	if n.Signs&rules.Odd != 0 {
+		return []byte(n.Text())
+	}
+	return inside(n)
+}
+
 // holds looks for one of a few signs, without making a text of what is clean.
 func holds(signs string) rules.Check {
 	return func(n rules.Node) (rules.Span, string, bool) {
-		text := inside(n)
-		if n.Signs&rules.Odd != 0 {
-			text = []byte(n.Text())
-		}
-		return rules.Span{}, "", bytes.ContainsAny(text, signs)
+		return rules.Span{}, "", bytes.ContainsAny(written(n), signs)
 	}
 }
 
@@ -296,21 +303,31 @@ func tagged(n rules.Node) (rules.Span, string, bool) {
 	return rules.Span{}, "", false
 }
 
-// managerID is the raw id of a manager that is written as a text, or as a list of one
-// object; nil if it is neither.
-func managerID(n rules.Node) []byte {
+// managerOf is a manager that is written as a text, or as a list of one, as it should
+// be; nil if it is neither. A list of one that names nobody becomes what is in it.
+func managerOf(n rules.Node) []byte {
 	nodes := n.Doc.Nodes
 	at := n.At
 	if nodes[at].Shape == scim.Array && nodes[at].Count == 1 {
 		at++
 	}
+	id := at
 	if nodes[at].Shape == scim.Object && at != n.At {
-		at = n.Doc.Child(at, "value")
+		id = n.Doc.Child(at, "value")
 	}
-	if at < 0 || nodes[at].Shape != scim.String || nodes[at].End-nodes[at].Start == 2 {
-		return nil
+	switch {
+	case id >= 0 && nodes[id].Shape == scim.String && nodes[id].End-nodes[id].Start > 2:
+		return append(append([]byte(`{"value":`), n.Doc.Raw(id)...), '}')
+	case at != n.At && (nodes[at].Shape == scim.Object || nodes[at].Shape == scim.String || nodes[at].Shape == scim.Null):
+		return append([]byte(nil), n.Doc.Raw(at)...)
 	}
-	return n.Doc.Raw(at)
+	return nil
+}
+
+// isID tells whether a text has the form of an id of AWS: a UUID, or one behind ten more
+// hex digits.
+func isID(text []byte) bool {
+	return (len(text) == 36 || len(text) == 47) && len(bytes.Trim(text, "0123456789abcdefABCDEF-")) == 0
 }
 
 // onlyValue is the one value in a list that stands where a single value belongs, -1
@@ -336,21 +353,14 @@ func onlyValue(n rules.Node) int32 {
 	return -1
 }
 
-// setLater tells whether a later operation of the PATCH sets the same attribute.
+// setLater tells whether a later change of the PATCH is about the same attribute.
 func setLater(n rules.Node) bool {
 	own := n.Change()
 	if own == nil {
 		return false
 	}
 	for _, c := range n.Changes() {
-		if c.At <= own.At {
-			continue
-		}
-		path := n.Doc.Child(c.At, "path")
-		switch {
-		case path >= 0 && strings.EqualFold(scim.ShortName(n.Doc.String(path)), n.Path):
-			return true
-		case path < 0 && c.Value >= 0 && n.Doc.Child(c.Value, n.Path) >= 0:
+		if c.At > own.At && c.Attribute != nil && c.Path.Filter == nil && c.Attribute.Path == n.Path {
 			return true
 		}
 	}

@@ -3,26 +3,30 @@ package aws
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
-// one declares that AWS keeps one value of a multi-valued attribute.
-func one(id, attribute, word, again string) rules.Rule {
+// one declares that AWS keeps one value of a multi-valued attribute. Values that say
+// nothing don't count: they are left out by the rules about them.
+func one(id, attribute, word string, on scim.Operation) rules.Rule {
 	return rules.Rule{
 		ID:    id,
 		Title: attribute + " has {note} values; AWS keeps one",
-		Fix:   "In Okta: unmap the other " + word + " in the app's profile mappings. The primary one is kept, else the first of type work, else the first.",
-		AWS:   "400: List attribute " + again + " exceeds allowed limit of 1",
+		Fix:   "In Okta: unmap the other " + word + " in the app's profile mappings. Kept is the primary one, else the first of type work, else the first.",
+		Entra: "map one alone.",
+		AWS:   "400: List attribute " + attribute + " exceeds allowed limit of 1",
 		Source: rules.Source{Strength: rules.Documented,
 			Where: "IAM Identity Center user guide, troubleshooting; SCIM developer guide, CreateUser"},
-		On:   anyUser,
+		On:   on,
 		At:   []string{attribute},
 		When: rules.Many,
 		Check: func(n rules.Node) (rules.Span, string, bool) {
-			return rules.Span{}, fmt.Sprint(n.Doc.Nodes[n.At].Count), true
+			count := meaningful(n)
+			return rules.Span{}, fmt.Sprint(count), count > 1 && n.Traits&rules.Unsupported == 0
 		},
 		Default: rules.Repaired,
 		Repair:  []rules.Repair{{Kind: rules.Drop, Mend: keepOne}},
@@ -31,9 +35,10 @@ func one(id, attribute, word, again string) rules.Rule {
 
 // single is what AWS has only one of.
 var single = []rules.Rule{
-	one("SG331", "emails", "e-mail addresses", "emails"),
-	one("SG332", "phoneNumbers", "phone numbers", "phoneNumbers"),
-	one("SG333", "addresses", "addresses", "addresses"),
+	one("SG331", "emails", "e-mail addresses", anyUser),
+	one("SG332", "phoneNumbers", "phone numbers", anyUser),
+	one("SG333", "addresses", "addresses", anyUser),
+	one("SG337", "roles", "roles", fullUser), // where a setting passes them
 	{
 		ID:     "SG334",
 		Title:  "the only e-mail is not marked as primary",
@@ -44,7 +49,7 @@ var single = []rules.Rule{
 		At:     []string{"emails"},
 		When:   rules.Whole,
 		Check: func(n rules.Node) (rules.Span, string, bool) {
-			return rules.Span{}, "", element(n) && !isPrimary(n.Doc, n.At)
+			return rules.Span{}, "", !isPrimary(n.Doc, n.At)
 		},
 		Default: rules.Repaired,
 		Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
@@ -61,21 +66,21 @@ var single = []rules.Rule{
 		AWS:    unparsable,
 		Source: rules.Source{Strength: rules.Documented, Where: "IAM Identity Center user guide, users and groups provisioning: e-mails are not empty"},
 		On:     anyUser,
-		At:     []string{"emails", "phoneNumbers"},
+		At:     []string{"emails", "phoneNumbers", "roles"},
 		When:   rules.Whole,
 		Check: func(n rules.Node) (rules.Span, string, bool) {
-			return rules.Span{}, "", element(n) && !filled(n.Doc, n.At, "value")
+			return rules.Span{}, "", n.Traits&rules.Unsupported == 0 && !filled(n.Doc, n.At, "value")
 		},
 		Default: rules.Repaired,
 		Repair:  quiet,
 	},
 }
 
-// keepOne keeps the primary value, else the first of type work, else the first.
+// keepOne keeps a value that says something: the primary one, else the first of type
+// work, else the first.
 func keepOne(n rules.Node) ([]rules.Edit, string, bool) {
-	nodes := n.Doc.Nodes
 	keep, how, best := int32(-1), "", 0
-	for c := n.At + 1; c < nodes[n.At].Next; c = nodes[c].Next {
+	for c := range elements(n) {
 		rank, word := 1, "kept the first one"
 		if at := n.Doc.Child(c, "type"); at >= 0 && strings.EqualFold(n.Doc.String(at), "work") {
 			rank, word = 2, "kept the one of type work"
@@ -83,12 +88,15 @@ func keepOne(n rules.Node) ([]rules.Edit, string, bool) {
 		if isPrimary(n.Doc, c) {
 			rank, word = 3, "kept the primary one"
 		}
+		if says(n, c) {
+			rank += 3
+		}
 		if rank > best {
 			keep, how, best = c, word, rank
 		}
 	}
 	var edits []rules.Edit
-	for c := n.At + 1; c < nodes[n.At].Next; c = nodes[c].Next {
+	for c := range elements(n) {
 		if c != keep {
 			edits = append(edits, rules.Edit{Kind: rules.Remove, At: c})
 		}
@@ -96,18 +104,55 @@ func keepOne(n rules.Node) ([]rules.Edit, string, bool) {
 	return edits, how, true
 }
 
-// element tells that the value is one of several, not an operation on a part of
-// one.
-func element(n rules.Node) bool { return n.Change() == nil || n.At != n.Change().At }
+// meaningful counts the values of a list that say something, or that no rule leaves out
+// if they don't.
+func meaningful(n rules.Node) (count int) {
+	for c := range elements(n) {
+		if n.Path == "addresses" || says(n, c) {
+			count++
+		}
+	}
+	return count
+}
 
-// filled tells whether an object has a text of that name that says something.
+// elements are the indexes of a list's elements.
+func elements(n rules.Node) iter.Seq[int32] {
+	nodes := n.Doc.Nodes
+	return func(yield func(int32) bool) {
+		for c := n.At + 1; c < nodes[n.At].Next && yield(c); c = nodes[c].Next {
+		}
+	}
+}
+
+// says tells whether an element of a list says anything: an address any of its parts,
+// another its value.
+func says(n rules.Node, element int32) bool {
+	if n.Path != "addresses" {
+		return filled(n.Doc, element, "value")
+	}
+	for _, p := range parts {
+		if filled(n.Doc, element, p.attribute) {
+			return true
+		}
+	}
+	return filled(n.Doc, element, "formatted")
+}
+
+// filled tells whether an object has a member of that name that says something.
 func filled(doc *scim.Document, at int32, name string) bool {
 	c := doc.Child(at, name)
-	if c < 0 || doc.Nodes[c].Shape != scim.String {
+	if c < 0 {
 		return false
 	}
-	raw := doc.Raw(c)
-	return len(bytes.TrimSpace(raw[1:len(raw)-1])) > 0
+	switch raw := doc.Raw(c); doc.Nodes[c].Shape {
+	case scim.String:
+		return len(bytes.TrimSpace(raw[1:len(raw)-1])) > 0
+	case scim.Array, scim.Object:
+		return doc.Nodes[c].Count > 0
+	case scim.Null:
+		return false
+	}
+	return true
 }
 
 func isPrimary(doc *scim.Document, at int32) bool {

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 
@@ -61,16 +62,18 @@ var values = []rules.Rule{{
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{{Kind: rules.Mend, Mend: stripInvisible}},
 }, {
-	ID:      "SG314",
-	Title:   "{at} holds a character that AWS does not take: {note}",
-	Fix:     "In Okta: replace the character in {field}, then retry the task.",
-	Why:     "AWS takes letters, marks, symbols, numbers and punctuation of all scripts, blanks, tabs and line ends; of the other spaces only U+00A0 and U+3000.",
-	AWS:     unparsable,
-	Source:  rules.Source{Strength: rules.Documented, Where: classSource},
-	On:      anyWrite,
-	At:      append([]string{"userName", "externalId"}, textPaths...),
-	When:    rules.Odd,
-	Check:   firstRune(foreign),
+	ID:     "SG314",
+	Title:  "{at} holds a character that AWS does not take: {note}",
+	Fix:    "In Okta: replace the character in {field}, then retry the task.",
+	Why:    "AWS takes letters, marks, symbols, numbers and punctuation of all scripts, blanks, tabs and line ends; of the other spaces only U+00A0 and U+3000, and of these not U+3000 in a group's name.",
+	AWS:    unparsable,
+	Source: rules.Source{Strength: rules.Documented, Where: classSource},
+	On:     anyWrite,
+	At:     append([]string{"userName", "externalId"}, textPaths...),
+	When:   rules.Odd,
+	Check: func(n rules.Node) (rules.Span, string, bool) {
+		return firstRune(func(r rune) bool { return foreign(r) || strings.ContainsRune(n.Except, r) })(n)
+	},
 	Default: rules.Reject,
 }, {
 	ID:      "SG315",
@@ -136,8 +139,8 @@ var values = []rules.Rule{{
 	On:     anyWrite,
 	Trait:  rules.Optional | rules.Required | rules.Multi | rules.Vital,
 	When:   rules.Mistyped,
-	Check: func(n rules.Node) (rules.Span, string, bool) { // SG345 and SG511 mend the rest
-		return rules.Span{}, "", onlyValue(n) < 0 && (n.Path != enterprise+":manager" || managerID(n) == nil)
+	Check: func(n rules.Node) (rules.Span, string, bool) { // SG345, SG511, SG605 and SG606 are about the rest
+		return rules.Span{}, "", n.Path != "members" && onlyValue(n) < 0 && (n.Path != enterprise+":manager" || managerOf(n) == nil)
 	},
 	Default: rules.Reject,
 }, {
@@ -159,11 +162,11 @@ var values = []rules.Rule{{
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: "RFC 7643 §2.1: names are case-insensitive; that AWS reads them so is not documented"},
 	On:      anyWrite,
-	Trait:   ^rules.Traits(0),
+	Trait:   rules.AnyTrait,
 	When:    rules.Miscased,
 	Default: rules.Repaired,
 	Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
-		return []rules.Edit{{Kind: rules.Rename, At: n.At, Name: n.Name()}}, "renamed", true
+		return n.Respell(), "renamed", true
 	}}},
 }}
 

@@ -39,6 +39,8 @@ const (
 	// Query.
 	FilterSyntax      // not a filter of RFC 7644 §3.4.2.2
 	FilterUnsupported // a filter, but not one that AWS carries out
+	ValueUnquoted     // userName eq ada; mended, since one reading is left
+	ValueEmpty        // userName eq "": a look-up of nobody
 	BadNumber         // startIndex or count that is no number
 	RepeatedParameter // filter=…&filter=…
 
@@ -73,6 +75,7 @@ const (
 	DuplicateUser  // 409
 	DuplicateGroup // 409
 	SecondValue    // a PATCH sets a second value where the upstream holds one
+	LeftBehind     // an attribute that the upstream refuses beside a deactivation
 	MemberUnknown  // a member that is no user
 	MemberIsGroup  // a member that is a group
 	Unconfirmed    // a deactivation that the upstream's answer does not show

@@ -19,6 +19,11 @@ type Filter struct {
 	Attribute   string // of a comparison and of a value filter, as written
 	Value       string // of a comparison: a JSON literal; "" for pr
 	Left, Right *Filter
+
+	// Of a comparison, which values of a list it is about, or nil. RFC 7644 has no such
+	// form, but Entra ID sends it: emails[type eq "work"].value eq "a", of which
+	// Attribute is emails.value.
+	Of *Filter
 }
 
 // SyntaxError says where a filter or a path stops making sense.
@@ -31,16 +36,12 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at position %d", e
 
 // ParseFilter reads a filter. The error is a *SyntaxError.
 func ParseFilter(text string) (*Filter, error) {
-	f, _, err := parseFilter(text)
-	return f, err
+	return (&filterParser{text: text}).parse()
 }
 
-// parseFilter also tells where an operator stands that is not in lower case; -1 if
-// there is none.
-func parseFilter(text string) (f *Filter, odd int, err error) {
-	p := filterParser{text: text, odd: -1}
-	if len(text) > maxFilter {
-		return nil, -1, &SyntaxError{maxFilter, "the filter is too long"}
+func (p *filterParser) parse() (f *Filter, err error) {
+	if len(p.text) > maxFilter {
+		return nil, &SyntaxError{maxFilter, "the filter is too long"}
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -52,16 +53,18 @@ func parseFilter(text string) (f *Filter, odd int, err error) {
 		}
 	}()
 	f = p.or(0)
-	if p.blanks(); p.at < len(text) {
+	if p.blanks(); p.at < len(p.text) {
 		p.fail("unexpected text")
 	}
-	return f, p.odd, nil
+	return f, nil
 }
 
 type filterParser struct {
-	text string
-	at   int
-	odd  int
+	text    string
+	at      int
+	lenient bool // takes a value without quotes, if it is one word
+	odd     bool // an operator is not in lower case
+	bare    bool // a value has no quotes
 }
 
 func (p *filterParser) fail(text string) { panic(&SyntaxError{p.at, text}) }
@@ -94,9 +97,7 @@ func (p *filterParser) keyword(word string) bool {
 }
 
 func (p *filterParser) notice(word string) {
-	if p.odd < 0 && word != strings.ToLower(word) {
-		p.odd = p.at - len(word)
-	}
+	p.odd = p.odd || word != strings.ToLower(word)
 }
 
 func (p *filterParser) or(depth int) *Filter {
@@ -130,18 +131,31 @@ func (p *filterParser) term(depth int) *Filter {
 	}
 	attribute := p.attribute()
 	if p.at < len(p.text) && p.text[p.at] == '[' {
-		return &Filter{Op: "[]", Attribute: attribute, Left: p.group(depth, '[', ']')}
+		of := p.group(depth, '[', ']')
+		if p.at == len(p.text) || p.text[p.at] != '.' {
+			return &Filter{Op: "[]", Attribute: attribute, Left: of}
+		}
+		at := p.at + 1
+		if attribute += p.word(); !isAttributePath(attribute) {
+			p.at = at
+			p.fail("a sub-attribute is missing")
+		}
+		return p.comparison(attribute, of)
 	}
+	return p.comparison(attribute, nil)
+}
+
+func (p *filterParser) comparison(attribute string, of *Filter) *Filter {
 	p.blanks()
 	start := p.at
 	op := p.word()
 	switch lower := strings.ToLower(op); lower {
 	case "pr":
 		p.notice(op)
-		return &Filter{Op: lower, Attribute: attribute}
+		return &Filter{Op: lower, Attribute: attribute, Of: of}
 	case "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le":
 		p.notice(op)
-		return &Filter{Op: lower, Attribute: attribute, Value: p.literal()}
+		return &Filter{Op: lower, Attribute: attribute, Value: p.literal(), Of: of}
 	}
 	p.at = start
 	p.fail("an operator such as eq is missing")
@@ -219,6 +233,10 @@ func (p *filterParser) literal() string {
 	}
 	var d Document
 	if _, ok := d.Scan([]byte(p.text[start:p.at])); !ok || d.Nodes[0].Shape <= Array {
+		if word := p.text[start:p.at]; p.lenient && isBare(word) {
+			p.bare = true
+			return quoteFilter(word)
+		}
 		p.at = start
 		p.fail("a value in quotes is missing")
 	}
@@ -226,6 +244,15 @@ func (p *filterParser) literal() string {
 		return quoteFilter(d.String(0))
 	}
 	return p.text[start:p.at]
+}
+
+// isBare tells whether a text can only be a value whose quotes were forgotten.
+func isBare(word string) bool {
+	switch strings.ToLower(word) {
+	case "", "and", "or", "not":
+		return false
+	}
+	return word[0] != '\'' && !strings.ContainsAny(word, `"\{}`)
 }
 
 // quoteFilter writes a JSON string of a filter: only what must be is escaped.
@@ -256,10 +283,16 @@ func (f *Filter) String() string {
 		return "not (" + f.Left.String() + ")"
 	case "[]":
 		return f.Attribute + "[" + f.Left.String() + "]"
-	case "pr":
-		return f.Attribute + " pr"
 	}
-	return f.Attribute + " " + f.Op + " " + f.Value
+	attribute := f.Attribute
+	if f.Of != nil {
+		dot := strings.LastIndexByte(attribute, '.')
+		attribute = attribute[:dot] + "[" + f.Of.String() + "]" + attribute[dot:]
+	}
+	if f.Op == "pr" {
+		return attribute + " pr"
+	}
+	return attribute + " " + f.Op + " " + f.Value
 }
 
 // operand puts in brackets what would bind otherwise: an or inside an and, and a
@@ -273,7 +306,7 @@ func (f *Filter) operand(of *Filter, right bool) string {
 
 // Eq takes a comparison with eq and a text apart.
 func (f *Filter) Eq() (attribute, value string, ok bool) {
-	if f.Op != "eq" || !strings.HasPrefix(f.Value, `"`) {
+	if f.Op != "eq" || f.Of != nil || !strings.HasPrefix(f.Value, `"`) {
 		return "", "", false
 	}
 	var d Document

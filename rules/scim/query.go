@@ -76,15 +76,23 @@ func (p *targetParser) filter(t *Target, value string, rawValue []byte, at int) 
 	if bytes.IndexByte(rawValue, '+') >= 0 {
 		p.note(PlusForSpace, at, at+len(rawValue), "")
 	}
-	f, odd, err := parseFilter(value)
+	parser := filterParser{text: value, lenient: true}
+	f, err := parser.parse()
 	if err != nil {
 		p.note(FilterSyntax, at, at+len(rawValue), err.Error())
 		return false
 	}
-	if odd >= 0 {
+	t.Query.Filter = f.String()
+	if len(t.Query.Filter) > maxFilter { // it has grown by quotes or blanks
+		p.note(FilterSyntax, at, at+len(rawValue), "the filter is too long")
+		return false
+	}
+	if parser.odd {
 		p.note(OperatorCase, at, at+len(rawValue), "")
 	}
-	t.Query.Filter = f.String()
+	if parser.bare {
+		p.note(ValueUnquoted, at, at+len(rawValue), "")
+	}
 	return true
 }
 

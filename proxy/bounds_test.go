@@ -1,0 +1,348 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/tokens"
+	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// A lack of file descriptors passes; the listener outlives it.
+func TestScarceDescriptorsAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scarce := 10
+		l := newBounded(short{left: &scarce}, 1)
+		conn, err := l.Accept()
+		if err != nil || scarce != 0 {
+			t.Fatalf("got %v with %d failures to come, want them waited for", err, scarce)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// short is a listener that lacks descriptors a few times.
+type short struct {
+	net.Listener
+	left *int
+}
+
+func (s short) Accept() (net.Conn, error) {
+	if *s.left == 0 {
+		client, server := net.Pipe()
+		return server, client.Close()
+	}
+	*s.left--
+	return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+}
+
+func TestJobsAreBounded(t *testing.T) {
+	var js jobs
+	var begun []*job
+	for n := range maxJobs {
+		begun = append(begun, js.start(fmt.Sprint(n), 1))
+	}
+	if js.start("another", 1) != nil {
+		t.Errorf("a job begins beside %d others", maxJobs)
+	}
+	for n, j := range begun {
+		js.end(fmt.Sprint(n), j, &Exchange{}, &Reply{})
+	}
+	half := js.start("half", maxJobBytes/2)
+	if other := js.start("other half", maxJobBytes/2); half == nil || other == nil {
+		t.Fatal("the room for documents is less than it says")
+	}
+	if js.start("one more", 1) != nil {
+		t.Errorf("a job begins beside documents of %d bytes", maxJobBytes)
+	}
+	js.end("half", half, &Exchange{}, &Reply{})
+	if js.start("half", maxJobBytes/2) == nil {
+		t.Error("the room of a document is not given back")
+	}
+}
+
+// The answers that nobody waited for are few, small and soon forgotten.
+func TestKeptAnswersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var js jobs
+		leave := func(key string, size int) {
+			j := js.start(key, 1)
+			js.leave(key, j)
+			js.end(key, j, &Exchange{Body: make([]byte, 1), Document: make([]byte, 1)}, &Reply{Status: 200, Body: make([]byte, size)})
+		}
+		for n := range 3 * maxKept {
+			leave(fmt.Sprint(n), 1)
+			if len(js.kept) > maxKept {
+				t.Fatalf("got %d answers, want %d at most", len(js.kept), maxKept)
+			}
+		}
+		f := func(key string, size int, after time.Duration, kept bool) {
+			t.Helper()
+			leave(key, size)
+			time.Sleep(after)
+			j := js.join(key)
+			if (j != nil) != kept {
+				t.Errorf("an answer of %d bytes: kept %v after %v, want %v", size, j != nil, after, kept)
+			}
+			if j != nil && (j.x.Body != nil || j.x.Document != nil) {
+				t.Error("the document is kept with the answer")
+			}
+		}
+		f("small", maxKeptBody, keptFor, true)
+		f("large", maxKeptBody+1, 0, false)
+		f("old", 1, keptFor+1, false)
+		x := &Exchange{Began: time.Now(), Deadline: time.Now()}
+		if y := x.detached(); y.Deadline.Sub(y.Began) != longest {
+			t.Errorf("a job may take %v, want %v", y.Deadline.Sub(y.Began), longest)
+		}
+	})
+}
+
+func TestWhatIsKeptOfRefusalsIsBounded(t *testing.T) {
+	var m mysteries
+	for n := range maxUnexplained + 10 {
+		m.keep(Unexplained{Exchange: fmt.Sprint(n)})
+	}
+	if all := m.all(); len(all) != maxUnexplained || all[0].Exchange != "10" {
+		t.Errorf("got %d, the first %s, want the last %d", len(all), all[0].Exchange, maxUnexplained)
+	}
+	x := &Exchange{tenant: &Tenant{store: &store{}}}
+	for size, kept := range map[int]bool{maxUnsettledBody: true, maxUnsettledBody + 1: false} {
+		c := &call{Call: upstream.Call{Body: make([]byte, size)}}
+		(&Gateway{}).weigh(x, c, &audit.Record{}, scim.Unknown, scim.Response{})
+		if due := x.tenant.unsettled.take(time.Now().Add(time.Hour)); len(due) != 1 || (due[0].body != nil) != kept {
+			t.Errorf("a document of %d bytes: kept %v, want %v", size, due[0].body != nil, kept)
+		}
+		x.tenant.unsettled.rested()
+	}
+}
+
+func TestFindingsHeaderIsBounded(t *testing.T) {
+	one := rules.Finding{Rule: &rules.Rule{ID: "SG304"}, Path: strings.Repeat("a", 100)}
+	many := make([]rules.Finding, 1000)
+	for i := range many {
+		many[i] = one
+	}
+	got := findingsHeader(many)
+	if len(got) > maxFindingsHeader+len(", and 1000 more") || !strings.HasSuffix(got, " more") {
+		t.Errorf("got %d bytes that end in %q, want %d and how many are left out", len(got), got[len(got)-20:], maxFindingsHeader)
+	}
+	one.Path = strings.Repeat("a", maxFindingsHeader)
+	if got := findingsHeader([]rules.Finding{one}); len(got) > maxFindingsHeader {
+		t.Errorf("got %d bytes of one finding", len(got))
+	}
+}
+
+// What AWS asks a client to wait is passed on up to a bound.
+func TestRetryAfterOfAWSIsBounded(t *testing.T) {
+	x := &Exchange{tenant: &Tenant{retryStatus: 429}}
+	for _, status := range []int{429, 503} {
+		resp := scim.Response{Status: status, RetryAfter: time.Hour}
+		if r := (&Gateway{}).relay(x, resp); r.Status != 429 || r.RetryAfter != maximum {
+			t.Errorf("got %d and %v for %d, want 429 and %v", r.Status, r.RetryAfter, status, maximum)
+		}
+	}
+}
+
+// An open deactivation is tried again every ten minutes at least, for as long as it takes.
+func TestDeactivationsAreDrivenOn(t *testing.T) {
+	dir := t.TempDir()
+	_, line := tokens.Make("okta")
+	for name, text := range map[string]string{"gateway": line, "aws": "a-token"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		g, err := New(Settings{
+			Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, // where nobody listens
+			Audit:    audit.Settings{File: filepath.Join(dir, "audit.jsonl")},
+			Tokens:   tokens.Settings{File: filepath.Join(dir, "gateway"), Upstream: "file:" + filepath.Join(dir, "aws")},
+		}, Policy{}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.leavers.Add(leavers.Leaver{ID: "ada", Tenant: defaultTenant, Since: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			g.drive(ctx)
+		}()
+		const hours = 6
+		time.Sleep(hours * time.Hour)
+		stop()
+		<-done
+		tries := g.leavers.All()[0].Tries
+		if least, most := int((hours-1)*time.Hour/driveMost), int(hours*time.Hour/driveMost)+15; tries < least || tries > most {
+			t.Errorf("got %d tries in %d hours, want %d to %d", tries, hours, least, most)
+		}
+		g.closeStores(true)
+		if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// pipes is a listener of connections in memory.
+type pipes struct{ conns chan net.Conn }
+
+func (p pipes) Accept() (net.Conn, error) {
+	if conn, open := <-p.conns; open {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error { return nil }
+
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p pipes) dial() net.Conn {
+	client, server := net.Pipe()
+	p.conns <- server
+	return client
+}
+
+// anything is a contract that has nothing against anybody.
+func anything(t *testing.T) *rules.Set {
+	t.Helper()
+	c := rules.Contract{Users: []rules.Attribute{{Path: "userName"}}, Groups: []rules.Attribute{{Path: "displayName"}}, Message: []rules.Attribute{{Path: "Operations", Type: rules.Complex, Traits: rules.Multi}}}
+	for kind := scim.Kind(1); kind < scim.EndOfKinds; kind++ {
+		c.Rules = append(c.Rules, rules.Rule{ID: fmt.Sprintf("SG9%02d", kind), Title: "t", Fix: "f", AWS: "a", Source: rules.Source{Strength: rules.Documented, Where: "w"}, Fault: kind, Default: rules.Reject})
+	}
+	set, err := rules.New(c, rules.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+const asking = "GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nAuthorization: Bearer x\r\n"
+
+// Each connection ends at its time, as the times are where nobody sets others, whatever its
+// client does or doesn't.
+func TestTimesOfConnectionsAreBounded(t *testing.T) {
+	set, dir := anything(t), t.TempDir()
+	f := func(name string, want time.Duration, answer string, client func(*Gateway, pipes) (net.Conn, time.Time)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, err := New(Settings{Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, Audit: audit.Settings{File: filepath.Join(dir, name)}}, Policy{Rules: set}, io.Discard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := pipes{make(chan net.Conn)}
+				g.server.NoDefaultDate = true // its clock would outlive the test, and begins with an error
+				g.server.ErrorHandler = func(*fasthttp.RequestCtx, error) {}
+				served := make(chan error)
+				go func() { served <- g.server.Serve(g.secured(newBounded(l, 10))) }()
+				conn, began := client(g, l)
+				got, err := io.ReadAll(conn)
+				if took := time.Since(began); err != nil || took < want || took > want+time.Second || !strings.HasPrefix(string(got), answer) || answer == "" && len(got) > 0 {
+					t.Errorf("got %q %v after %v, want %q after %v", got, err, took, answer, want)
+				}
+				close(l.conns)
+				time.Sleep(time.Minute) // the library's workers end by themselves
+				<-served
+				g.closeStores(true)
+				if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	say := func(text string) func(*Gateway, pipes) (net.Conn, time.Time) {
+		return func(g *Gateway, l pipes) (net.Conn, time.Time) {
+			conn := l.dial()
+			if text != "" {
+				if _, err := io.WriteString(conn, text); err != nil {
+					t.Error(err)
+				}
+			}
+			return conn, time.Now()
+		}
+	}
+	f("silent", 20*time.Second, "", say(""))
+	answered := func(g *Gateway, l pipes) (net.Conn, time.Time) {
+		conn, _ := say(asking+"\r\n")(g, l)
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 429 {
+			t.Errorf("got %v %v, want to be told to come again", resp, err)
+		}
+		return conn, time.Now()
+	}
+	f("idle behind an answer", 75*time.Second, "", answered)
+	f("reads no answer", 30*time.Second, "", func(g *Gateway, l pipes) (net.Conn, time.Time) {
+		conn, began := say(asking+"\r\n")(g, l)
+		_, _ = io.WriteString(conn, "x") // is never taken
+		return conn, began
+	})
+	f("no room", 10*time.Second, "HTTP/1.1 429", func(g *Gateway, l pipes) (net.Conn, time.Time) {
+		if !g.room.Take(32 << 20) { // as large bodies of others do
+			t.Error("there is less room than it says")
+		}
+		return say("POST"+asking[3:]+"Content-Length: 20000\r\n\r\n")(g, l)
+	})
+}
+
+// The admin listener's connections end at their times too.
+func TestTimesOfTheAdminListenerAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	f := func(name string, want time.Duration, answer, say string, read bool) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, err := New(Settings{Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, Audit: audit.Settings{File: filepath.Join(dir, name)}}, Policy{}, io.Discard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l, server := pipes{make(chan net.Conn)}, g.adminServer()
+				served := make(chan error)
+				go func() { served <- server.Serve(l) }()
+				conn, began := l.dial(), time.Now()
+				if say != "" {
+					go io.WriteString(conn, say) // one that is too long isn't taken whole
+				}
+				if synctest.Wait(); !read {
+					_, _ = io.WriteString(conn, "xx") // the library takes one, to see whether the client is there
+				}
+				got, _ := io.ReadAll(conn) // the end may be a broken pipe
+				if took := time.Since(began); took < want || took > want+time.Second || !strings.HasPrefix(string(got), answer) || answer == "" && len(got) > 0 {
+					t.Errorf("got %.200q after %v, want %q after %v", got, took, answer, want)
+				}
+				close(l.conns)
+				<-served
+				g.closeStores(true)
+				if err := errors.Join(server.Close(), g.leavers.Close(), g.journal.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	ask := "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+	f("silent", 5*time.Second, "", "", true)
+	f("half a head", 5*time.Second, "", ask, true)
+	f("idle behind an answer", time.Minute, "HTTP/1.1 200", ask+"\r\n", true)
+	f("reads no answer", 30*time.Second, "", ask+"\r\n", false)
+	f("too long a head", 0, "HTTP/1.1 431", ask+"X: "+strings.Repeat("a", 8<<10+4<<10)+"\r\n\r\n", true)
+}

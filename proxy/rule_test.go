@@ -1,0 +1,190 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// idle is a gateway that nobody asks anything.
+func idle(t *testing.T) (g *Gateway, s Settings, log *bytes.Buffer) {
+	t.Helper()
+	log = new(bytes.Buffer)
+	s = Settings{
+		Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl")},
+	}
+	g, err := New(s, Policy{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil && !errors.Is(err, audit.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return g, s, log
+}
+
+// What takes access away is never refused for number, and goes ahead only where nothing
+// that came earlier can undo it.
+func TestPlacesOfWhatRevokes(t *testing.T) {
+	f := func(op scim.Operation, deactivates bool, want pace.Place) {
+		t.Helper()
+		x := &Exchange{Target: scim.Target{Operation: op}}
+		x.Verdict.Deactivates = deactivates
+		if got := x.place(); got != want {
+			t.Errorf("got %v for %v, want %v", got, op, want)
+		}
+	}
+	f(scim.PatchUser, true, pace.Revoking)
+	f(scim.ReplaceUser, true, pace.Revoking)
+	f(scim.PatchUser, false, pace.InOrder)
+	f(scim.CreateUser, true, pace.InOrder)
+	f(scim.PatchGroup, false, pace.InOrder)
+	f(scim.DeleteUser, false, pace.Final)
+	f(scim.DeleteGroup, false, pace.Final)
+}
+
+func TestDoubtsAreBounded(t *testing.T) {
+	var u unsettled
+	for i := range maxUnsettled + 10 {
+		u.add(&inDoubt{intent: audit.Record{Exchange: fmt.Sprint(i)}})
+	}
+	if due := u.take(time.Now()); len(due) != maxUnsettled || due[0].intent.Exchange != "10" {
+		t.Errorf("got %d writes in doubt, the first %s, want the last %d", len(due), due[0].intent.Exchange, maxUnsettled)
+	}
+}
+
+// A panic is one answer, and nobody is told what it quotes. What was under way is in doubt.
+func TestAPanicIsContained(t *testing.T) {
+	g, s, log := idle(t)
+	x := g.begin()
+	x.Calls = 1
+	r := g.contained(x, func() *Reply { panic(errors.New("Bearer canary-token")) })
+	if r.Status != 500 || !r.Close || !x.doubt {
+		t.Errorf("got %d, closing %v, in doubt %v, want a 500 that closes, and the doubt", r.Status, r.Close, x.doubt)
+	}
+	text, err := os.ReadFile(s.Audit.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(`"event":"panic"`)) || !strings.Contains(log.String(), "panic") {
+		t.Errorf("the panic is not told in %s or %s", text, log)
+	}
+	if all := string(text) + log.String() + string(r.Body); strings.Contains(all, "canary") {
+		t.Errorf("the panic is quoted in %s", all)
+	}
+}
+
+func TestTheLibraryIsNotQuoted(t *testing.T) {
+	var out bytes.Buffer
+	log := zerolog.New(&out)
+	serverLog{&log}.Printf("error in %q", "Authorization Bearer canary-token")
+	if text := out.String(); text == "" || strings.Contains(text, "canary") {
+		t.Errorf("got %q, want that there was an error and no more", text)
+	}
+}
+
+func TestWebPagesGiveNoOrders(t *testing.T) {
+	g := &Gateway{}
+	served := g.adminOnly(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	f := func(method, origin string, want int) {
+		t.Helper()
+		r, w := httptest.NewRequest(method, "http://127.0.0.1:8081/override", nil), httptest.NewRecorder()
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		if served.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("got %d for %s of %q, want %d", w.Code, method, origin, want)
+		}
+	}
+	f("POST", "", 200)
+	f("POST", "https://elsewhere.example.test", 403)
+	f("POST", "null", 403)
+	f("GET", "https://elsewhere.example.test", 200)
+}
+
+// A configuration is in force whole, and recorded, or not at all.
+func TestAReloadIsWholeAndRecorded(t *testing.T) {
+	g, s, _ := idle(t)
+	f := func(s Settings, observe, worked, inForce bool) {
+		t.Helper()
+		err := g.Reload(s, Policy{Observe: observe}, "cafe")
+		if got := g.tenants[0].policy.Load().Observe; (err == nil) != worked || got != inForce {
+			t.Errorf("got %v and observe %v, want it worked %v and observe %v", err, got, worked, inForce)
+		}
+	}
+	half := s
+	half.Pace.MaxWaiting = 7 // needs a restart
+	f(half, true, false, false)
+	f(s, true, true, true)
+	if err := g.journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f(s, false, false, true)
+}
+
+func TestAnOverrideEnds(t *testing.T) {
+	configured, changed, now := &Policy{}, &Policy{Observe: true}, time.Now()
+	tenant := &Tenant{}
+	tenant.policy.Store(configured)
+	tenant.override.Store(&override{changed, "observe", now.Add(time.Minute)})
+	if tenant.inForce(now) != changed {
+		t.Error("the override is not in force")
+	}
+	if tenant.inForce(now.Add(time.Minute)) != configured {
+		t.Error("the override is in force behind its end")
+	}
+}
+
+// crowded is a listener at which somebody always waits.
+type crowded struct{ net.Listener }
+
+func (crowded) Accept() (net.Conn, error) { return somebody{}, nil }
+
+type somebody struct{ net.Conn }
+
+func (somebody) Close() error { return nil }
+
+func TestNoMoreAreServedThanTheBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newBounded(crowded{}, 2)
+		served := make(chan net.Conn, 3)
+		go func() {
+			for range 3 {
+				conn, err := l.Accept()
+				if err != nil {
+					t.Error(err)
+				}
+				served <- conn
+			}
+		}()
+		synctest.Wait()
+		if len(served) != 2 {
+			t.Fatalf("got %d at once, want 2", len(served))
+		}
+		if err := (<-served).Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(served) != 2 {
+			t.Errorf("got %d, want the next one when there is a place", len(served))
+		}
+	})
+}

@@ -1,0 +1,183 @@
+package translate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// What is remembered of groups and their members: the group that was written longest ago
+// goes first.
+func TestRecentMembersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(Limits{Members: 100, Page: 100})
+		group := func(n int) string { return fmt.Sprintf("g%05d", n) }
+		for n := range maxGroups + 1 {
+			m.wrote(group(n), []string{"ada"}, true)
+			time.Sleep(time.Millisecond)
+		}
+		if len(m.recent) != maxGroups || m.recent[group(0)] != nil || m.recent[group(1)] == nil || m.recentIDs != maxGroups {
+			t.Errorf("got %d groups with %d members, want %d and the oldest gone", len(m.recent), m.recentIDs, maxGroups)
+		}
+		ids := make([]string, maxRecent)
+		for n := range ids {
+			ids[n] = fmt.Sprint(n)
+		}
+		for n := range maxRecentAll/maxRecent + 2 {
+			m.wrote(group(n), ids, true)
+			time.Sleep(time.Millisecond)
+		}
+		if m.recentIDs > maxRecentAll || m.recent[group(0)] != nil {
+			t.Errorf("got %d members, want %d at most", m.recentIDs, maxRecentAll)
+		}
+		last := group(maxRecentAll/maxRecent + 1)
+		m.wrote(last, []string{"one more"}, true)
+		if n := len(m.recent[last].present); n != 1 {
+			t.Errorf("got %d members of one group, want it begun anew behind %d", n, maxRecent)
+		}
+		for id := range m.recent {
+			m.forget(id)
+		}
+		if m.recentIDs != 0 {
+			t.Errorf("got %d members of no group", m.recentIDs)
+		}
+	})
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(Limits{Members: 100, Page: 100})
+		m.Protect(func(string) bool { return false })
+		f := func(what string, most int, size func() int, add func(name string)) {
+			t.Helper()
+			peak := 0
+			for n := range most + 10 {
+				add(fmt.Sprint("name", n))
+				peak = max(peak, size())
+			}
+			if peak != most {
+				t.Errorf("%s: got %d, want %d at most", what, peak, most)
+			}
+		}
+		f("fresh resources", maxFresh, func() int { return len(m.fresh) }, func(name string) { m.created(name) })
+		time.Sleep(freshFor + time.Second)
+		m.created("later")
+		if len(m.fresh) != 1 {
+			t.Errorf("got %d fresh resources after a while, want the others forgotten", len(m.fresh))
+		}
+		f("creates in doubt", maxNames, func() int { return len(m.doubts) }, func(name string) { m.Doubt(scim.CreateUser, name, "", "digest", time.Now()) })
+		f("deleted users", maxNames, func() int { return len(m.deleted) }, func(name string) { m.gone("id", name) })
+		f("names of groups", maxNames, func() int { return len(m.names) }, func(name string) { m.learn(name, name) })
+		f("unfinished groups", maxGroups, func() int { return len(m.unfinished) }, func(name string) { m.remember(name, "id") })
+		f("lists", maxWindows, func() int { return len(m.windows) }, func(name string) {
+			m.keep(windowKey{scim.ListUsers, name, ""}, &window{marks: []mark{{}}})
+		})
+		if !m.Deleted("NAME4105") {
+			t.Error("a user that was deleted a moment ago is forgotten")
+		}
+		time.Sleep(deletedFor)
+		if m.Deleted("name4105") {
+			t.Error("a deleted user is remembered for more than a day")
+		}
+	})
+}
+
+// pages is an upstream whose lists have no end.
+func pages(read *int) Do {
+	return func(scim.Request) (scim.Response, error) {
+		*read++
+		return ok(200, fmt.Sprintf(`{"nextCursor":"c%d","Resources":[{"id":"a"},{"id":"b"}]}`, *read)), nil
+	}
+}
+
+func TestPlacesInListsAreBounded(t *testing.T) {
+	m := NewMemory(Limits{Members: 100, Page: 2})
+	read := 0
+	list := func(caller string, start, count int) {
+		t.Helper()
+		target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: start, HasCount: true, Count: count}}
+		if resp, err := m.List(target, caller, false)(pages(&read)); err != nil || !resp.OK() {
+			t.Fatalf("got %v %v", resp, err)
+		}
+	}
+	for n := range maxMarksAll/maxMarks + 1 {
+		caller := fmt.Sprint("caller", n)
+		list(caller, 2*(maxMarks+10), 2)
+		if w := m.windows[windowKey{scim.ListUsers, "", caller}]; len(w.marks) != maxMarks {
+			t.Fatalf("got %d places of one list, want %d", len(w.marks), maxMarks)
+		}
+		if m.marks > maxMarksAll {
+			t.Fatalf("got %d places of all lists, want %d at most", m.marks, maxMarksAll)
+		}
+	}
+	if m.windows[windowKey{scim.ListUsers, "", "caller0"}] != nil {
+		t.Error("the list that was read longest ago is remembered")
+	}
+	read = 0
+	list("counting", 1, 0)
+	if read != maxCounted {
+		t.Errorf("got %d pages read for the number alone, want %d", read, maxCounted)
+	}
+}
+
+// Where a list's pages begin is forgotten after a while, and own writes are shown for a
+// while only.
+func TestWhatIsRememberedGrowsOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(Limits{Members: 100, Page: 2})
+		key := windowKey{scim.ListUsers, "", ""}
+		m.keep(key, &window{marks: []mark{{}, {2, "c"}}})
+		m.wrote("g", []string{"ada"}, true)
+		m.Doubt(scim.CreateUser, "ada", "", "digest", time.Now())
+		who := identityOf(scim.CreateUser, []byte(`{"userName":"ada"}`))
+		f := func(after time.Duration, what string, is func() bool) {
+			t.Helper()
+			time.Sleep(after - time.Millisecond)
+			if !is() {
+				t.Errorf("%s is forgotten before %v", what, after)
+			}
+			time.Sleep(2 * time.Millisecond)
+			if is() {
+				t.Errorf("%s is remembered after %v", what, after)
+			}
+		}
+		f(recentFor, "a membership", func() bool { return len(m.merge("g", nil)) == 1 })
+		f(windowFor-recentFor-time.Millisecond, "a place in a list", func() bool { return len(m.window(key, false).marks) == 2 })
+		f(doubtFor-windowFor-2*time.Millisecond, "a create in doubt", func() bool { _, ok := m.inDoubt(who, "digest"); return ok })
+	})
+}
+
+func TestWhatIsReadAndNamedIsBounded(t *testing.T) {
+	m := NewMemory(Limits{Members: 100, Page: 100})
+	ids := make([]string, maxMerged+10)
+	for n := range ids {
+		ids[n] = fmt.Sprint("user", n)
+	}
+	m.wrote("g", ids, true)
+	reads := 0
+	do := func(req scim.Request) (scim.Response, error) {
+		if req.Target.Operation == scim.ListUsers {
+			return ok(200, `{"totalResults":0,"Resources":[]}`), nil
+		}
+		reads++
+		return ok(200, `{"id":"`+req.Target.ID+`"}`), nil
+	}
+	target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{Filter: scim.EqFilter("groups.value", "g")}}
+	resp, err := m.List(target, "", false)(do)
+	if n := int(gjson.GetBytes(resp.Body, "Resources.#").Int()); err != nil || n != maxMerged || reads != maxMerged {
+		t.Errorf("got %v, %d resources and %d reads, want %d of those that AWS doesn't show yet", err, n, reads, maxMerged)
+	}
+	note := ""
+	if e, is := m.unknown(func(scim.Request) (scim.Response, error) { return ok(404, ""), nil }, ids, &progress{}).(*Incomplete); is {
+		note = e.Note
+	}
+	if n := strings.Count(note, "user"); n != maxNamed || !strings.HasSuffix(note, fmt.Sprintf(" and %d more", len(ids)-maxNamed)) {
+		t.Errorf("got %q, want %d of %d named", note, maxNamed, len(ids))
+	}
+}

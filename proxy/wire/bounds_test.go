@@ -1,0 +1,97 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A client that is still sending what was refused, one that says nothing more and one
+// that doesn't read the refusal hold their connections for a moment only.
+func TestARefusedClientIsWaitedForAMoment(t *testing.T) {
+	f := func(name string, most time.Duration, client func(net.Conn)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				other, server := net.Pipe()
+				c := &conn{Conn: server, refuse: func(Fault, net.Addr) []byte { return []byte("refused") }}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					client(other)
+				}()
+				began := time.Now()
+				if _, err := io.ReadAll(c); err != nil {
+					t.Errorf("got %v, want the end", err)
+				}
+				if took := time.Since(began); took > most {
+					t.Errorf("waited for %v, want %v at most", took, most)
+				}
+				server.Close()
+				<-done
+			})
+		})
+	}
+	send := func(c net.Conn) { _, _ = io.WriteString(c, "GET / HTTP/1.1\n") }
+	read := func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, len("refused"))) }
+	f("silent", linger, func(c net.Conn) { send(c); read(c) })
+	f("deaf", linger, send)
+	f("drop by drop", linger, func(c net.Conn) {
+		send(c)
+		read(c)
+		for {
+			if _, err := io.WriteString(c, "x"); err != nil {
+				return
+			}
+			time.Sleep(linger / 10)
+		}
+	})
+	sent, once := 0, strings.Repeat("x", 1<<10)
+	f("talkative", 0, func(c net.Conn) {
+		send(c)
+		read(c)
+		for {
+			n, err := io.WriteString(c, once)
+			if sent += n; err != nil {
+				return
+			}
+		}
+	})
+	if sent > lingerMost {
+		t.Errorf("%d bytes are read of what was refused, want %d at most", sent, lingerMost)
+	}
+}
+
+// Of a name, a value and a version only so much is kept.
+func TestWordsAreBounded(t *testing.T) {
+	long := strings.Repeat("1", 3*kept)
+	f := func(text string, want Fault) {
+		t.Helper()
+		if _, fault := through(text, 1); fault != want {
+			t.Errorf("%q: got %q, want %q", text, fault, want)
+		}
+	}
+	f("GET / HTTP/1."+long+"\r\n\r\n", OtherVersion)
+	f("GET / HTTP/1.1\r\nX"+long+": x\r\n\r\n", 0)
+	f("GET / HTTP/1.1\r\nContent-Length"+long+": 1\r\n\r\n", 0)
+	f("POST / HTTP/1.1\r\nContent-Length: "+strings.Repeat("0", 3*kept)+"\r\n\r\n", LengthForm)
+	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked"+strings.Repeat(" ", 3*kept)+"\r\n\r\n0\r\n\r\n", CodingForm)
+	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 9)+"\r\n\r\n", ChunkForm)
+}
+
+// Bodies that are small need no room, and no more than the room is ever promised.
+func TestSmallBodiesNeedNoRoom(t *testing.T) {
+	h := held{room: NewRoom(small, 0)}
+	if !h.grow(small) || h.room.left != small {
+		t.Errorf("got %d bytes left, want none taken for a small body", h.room.left)
+	}
+	if h.grow(1) {
+		t.Error("got room for more than there is")
+	}
+	h.release()
+	if h = (held{room: NewRoom(2*small, 0)}); !h.grow(small+1) || h.room.left != small-1 {
+		t.Errorf("got %d bytes left, want all of a large body taken", h.room.left)
+	}
+}
