@@ -24,7 +24,7 @@ type reading struct {
 func (r *reading) read(text []byte) (faults []error) {
 	doc, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return []error{fmt.Errorf("%s: %s", r.file, yaml.FormatError(err, false, true))}
+		return []error{fmt.Errorf("%s: %s", r.file, yaml.FormatError(err, false, false))}
 	}
 	for _, d := range doc.Docs {
 		if d.Body != nil {

@@ -140,7 +140,7 @@ func (g *Gateway) admitHead(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 		return x.refuse(403, "", "The gateway takes no requests from this address (listen.allow).", nil)
 	}
 	if len(h.requestID) <= maxRequestID {
-		x.RequestID = string(h.requestID)
+		x.RequestID = x.masked(string(h.requestID))
 	}
 	if h.fault != "" {
 		return x.unsound(h.fault)

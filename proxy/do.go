@@ -178,6 +178,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	began := time.Now()
 	resp, outcome, err := x.tenant.upstream.Send(c.Call, x.Deadline)
 	took := time.Since(began)
+	resp.RequestID = x.masked(resp.RequestID)
 	g.metrics.called(x.tenant.name, c.operation, outcome, resp.Status, took, waited)
 	if !errors.Is(err, upstream.ErrNotTried) { // a fault of the call's own tells nothing of the upstream
 		x.tenant.breaker.Report(err == nil && resp.Status < 500)
@@ -196,6 +197,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		rec.Wait, rec.Micros = waited.Microseconds(), took.Microseconds()
 		if resp.Status >= 400 {
 			rec.AWS, _, _ = scim.ReadError(resp.Body)
+			rec.AWS = x.masked(rec.AWS)
 		}
 		crash.At(crash.BeforeOutcome)
 		if recorded := intent.Settle(rec); recorded != nil {

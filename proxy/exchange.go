@@ -35,6 +35,8 @@ type Exchange struct {
 	Document []byte // as forwarded: Body, or Body with edits applied
 	Calls    int    // asked of AWS so far
 
+	presented []byte // what the client sent as its token, whatever became of it; only to be masked
+
 	peer    netip.Addr  // of the connection
 	address netip.Addr  // of the client, behind trusted proxies
 	actor   string      // name of the client's gateway token, or a keyed digest of AWS's own; "" without a token
@@ -79,7 +81,9 @@ func (x *Exchange) from(peer net.IP) {
 // found adds findings of a parser.
 func (x *Exchange) found(faults []scim.Fault) {
 	if len(faults) > 0 {
+		before := len(x.Findings)
 		x.Findings = append(x.Findings, x.policy.Rules.Faults(faults)...)
+		x.maskFindings(before)
 	}
 }
 

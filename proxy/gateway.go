@@ -190,6 +190,7 @@ func (g *Gateway) beginRequest(ctx *fasthttp.RequestCtx) *Exchange {
 	x.from(ctx.RemoteIP())
 	x.Method = string(ctx.Method())
 	x.RawTarget = ctx.Request.Header.RequestURI()
+	x.presented = presentedIn(ctx.Request.Header.Peek("Authorization"))
 	return x
 }
 
@@ -300,7 +301,7 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 	if len(x.Findings) > 0 && r.Status < 300 {
 		h.Set("X-Scimgate-Findings", findingsHeader(x.Findings))
 	}
-	if r.Close {
+	if r.Close || g.draining.Load() {
 		ctx.SetConnectionClose()
 	}
 	took := time.Since(x.Began)
@@ -347,7 +348,7 @@ func (g *Gateway) line(x *Exchange, r *Reply, took time.Duration) {
 	if e == nil {
 		return
 	}
-	e.Str("exchange", x.ID).Str("op", x.Target.Operation.String()).Str("resource", x.Target.Resource()).
+	e.Str("exchange", x.ID).Str("op", x.Target.Operation.String()).Str("resource", x.masked(x.Target.Resource())).
 		Str("client", x.Client).Int("status", r.Status).Int("calls", x.Calls).Dur("took", took).Dur("waited", x.waited)
 	if len(x.Findings) > 0 {
 		e.Strs("findings", ids(x.Findings))

@@ -22,6 +22,7 @@ func (g *Gateway) inspect(x *Exchange) *Reply {
 		x.Document = nil
 	}
 	x.Findings = append(x.Findings, x.policy.Rules.Query(x.Target)...)
+	x.maskFindings(0)
 	if x.Target.Operation.HasBody() {
 		x.judge(nil)
 	}
@@ -42,6 +43,7 @@ func (x *Exchange) judge(current []byte) {
 	before := x.Findings[:len(x.Findings)-len(x.Verdict.Findings)]
 	x.Verdict = x.policy.Rules.Judge(x.Target, x.Body, current)
 	x.Findings = append(before, x.Verdict.Findings...)
+	x.maskFindings(len(before))
 	if !x.policy.Observe {
 		x.Document = x.Verdict.Document
 	}

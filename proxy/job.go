@@ -51,7 +51,7 @@ func (x *Exchange) long() bool {
 func (x *Exchange) detached() *Exchange {
 	y := *x
 	y.Deadline = x.Began.Add(longest)
-	y.RawTarget, y.Token = bytes.Clone(x.RawTarget), bytes.Clone(x.Token)
+	y.RawTarget, y.Token, y.presented = bytes.Clone(x.RawTarget), bytes.Clone(x.Token), bytes.Clone(x.presented)
 	y.Document = bytes.Clone(x.Document)
 	y.Body, y.Verdict.Document = y.Document, y.Document
 	y.Findings = slices.Clone(x.Findings)

@@ -56,7 +56,7 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Tenant: x.tenant.name, Name: name, Exchange: x.ID, Since: time.Now().UTC()}); err != nil {
+		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC()}); err != nil {
 			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
 		}
 	case g.leavers.Len() == 0 || err != nil:

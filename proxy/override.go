@@ -48,7 +48,7 @@ func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 	case single && changed.With != nil:
 		d, ok := rules.ParseDisposition(word)
 		if !ok {
-			return fmt.Errorf("%q is not off, warn, repair or reject", word)
+			return errors.New("a rule is set to off, warn, repair or reject")
 		}
 		set, err := changed.With(id, d)
 		if err != nil {
@@ -89,7 +89,9 @@ func (g *Gateway) answerOverride(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("what") == "end" {
 			err = nil
 		}
-		if err == nil {
+		if err != nil { // whose text would quote what may have been pasted by mistake
+			err = fmt.Errorf("for is a time such as 1h, %s at most", maxOverride)
+		} else {
 			err = g.order(t, r.FormValue("what"), while)
 		}
 		if err != nil {

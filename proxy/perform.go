@@ -60,6 +60,9 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	case err != nil:
 		return g.failed(x, err)
 	case x.policy.Observe || x.policy.Plain && resp.Status < 500 && resp.Status != 429 && resp.Status/100 != 3:
+		if resp.Status >= 400 {
+			resp.Body = []byte(x.masked(string(resp.Body)))
+		}
 		return &Reply{Status: resp.Status, Body: resp.Body, RetryAfter: resp.RetryAfter, RequestID: resp.RequestID, contentType: resp.ContentType}
 	}
 	return g.relay(x, resp)
@@ -319,6 +322,7 @@ func (g *Gateway) incomplete(x *Exchange, e *translate.Incomplete) *Reply {
 	if e.Response.RequestID != "" {
 		requestID = e.Response.RequestID
 	}
+	requestID = x.masked(requestID)
 	if e.Response.Status == 400 && e.Kind == 0 && len(e.Response.Body) > 0 {
 		text = g.unexplained(x, requestID) + text
 	}

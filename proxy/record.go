@@ -22,6 +22,7 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 	if c.operation.HasBody() && !x.Verdict.Unreadable { // under observe a body may be anything
 		rec.Name, rec.Ext = identity(c.Body)
 	}
+	x.maskRecord(rec)
 	return rec
 }
 
@@ -53,13 +54,15 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 	rec := g.recordFor(x)
 	rec.Op, rec.Method, rec.Resource = x.Target.Operation.String(), x.Method, x.Target.Resource()
 	rec.Path, _, _ = strings.Cut(string(x.RawTarget), "?") // a query that was refused may hold anything
-	if x.Target.Operation != 0 {
-		rec.Path = string(x.Target.AppendURI(nil))
+	if target := x.Target; target.Operation != 0 {
+		target.Query.Filter, target.Query.Cursor = x.masked(target.Query.Filter), x.masked(target.Query.Cursor)
+		rec.Path = string(target.AppendURI(nil))
 	}
 	rec.Reply, rec.Wait, rec.AWSID = r.Status, x.waited.Microseconds(), r.RequestID
 	if x.Target.Operation.HasBody() {
 		rec.Name, rec.Ext = identityOf(x)
 	}
+	x.maskRecord(rec)
 	write := x.Target.Operation.Is(scim.Writes)
 	switch {
 	case x.Calls > 0 && write:

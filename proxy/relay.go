@@ -37,13 +37,12 @@ func (g *Gateway) relay(x *Exchange, resp scim.Response) *Reply {
 	if requestID == "" || resp.RequestID != "" {
 		requestID = resp.RequestID
 	}
+	detail, requestID = x.masked(detail), x.masked(requestID)
 	doc := scim.ErrorDocument{
 		Status: resp.Status, ScimType: scimTypes[resp.Status], Detail: g.explain(x, resp, detail, requestID),
 		UpstreamStatus: resp.Status, UpstreamRequestID: requestID,
 	}
-	r := x.refuseWith(doc, nil)
-	r.RequestID = requestID
-	return r
+	return x.refuseWith(doc, nil)
 }
 
 func (x *Exchange) throttled(resp scim.Response) *Reply {

@@ -31,7 +31,8 @@ func (x *Exchange) refuse(status int, scimType, detail string, cause error) *Rep
 // its findings.
 func (x *Exchange) refuseWith(doc scim.ErrorDocument, cause error) *Reply {
 	doc.Exchange = x.ID
-	doc.Detail += " " + x.ID
+	doc.Detail = x.masked(doc.Detail) + " " + x.ID
+	doc.UpstreamRequestID = x.masked(doc.UpstreamRequestID)
 	for i := range x.Findings {
 		f := &x.Findings[i]
 		doc.Findings = append(doc.Findings, scim.ErrorFinding{Rule: f.ID, Path: f.Path, Fix: f.Advice()})

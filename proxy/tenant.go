@@ -252,7 +252,11 @@ func (g *Gateway) named(name string) (*Tenant, error) {
 			return t, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no tenant %q", name)
+	var names []string
+	for _, t := range g.tenants {
+		names = append(names, t.name)
+	}
+	return nil, fmt.Errorf("there is no tenant of that name; there are %s", strings.Join(names, ", "))
 }
 
 // stores are the identity stores, each once.

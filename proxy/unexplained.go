@@ -60,7 +60,7 @@ func (g *Gateway) unexplained(x *Exchange, requestID string) string {
 		suspicions = append(suspicions, x.policy.Rules.Suspicions(x.Target.Operation, x.Document, g.accepted(x))...)
 	}
 	u := Unexplained{
-		Time: time.Now().UTC(), Exchange: x.ID, Tenant: x.tenant.name, Operation: x.Target.Operation.String(), Resource: x.Target.Resource(),
+		Time: time.Now().UTC(), Exchange: x.ID, Tenant: x.tenant.name, Operation: x.Target.Operation.String(), Resource: x.masked(x.Target.Resource()),
 		RequestID: requestID, Suspicions: suspicions, Shape: rules.Shape(x.Document),
 	}
 	g.mysteries.keep(u)

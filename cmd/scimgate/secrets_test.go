@@ -208,9 +208,11 @@ func TestSecretsAreNowhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Header.Set("Authorization", "Bearer "+v.admin)
-			if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != 200 {
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil || resp.StatusCode != 200 {
 				t.Fatalf("got %v %v, want observe in force", resp, err)
 			}
+			resp.Body.Close()
 			v.requests("observe")
 			v.ends()
 			v.search()

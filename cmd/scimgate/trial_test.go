@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -194,7 +193,7 @@ func begin(t *testing.T, binary, tokens string) *trial {
 		sum := sha256.Sum256([]byte(v.token))
 		args = append(args, "--tokens-file", v.write("tokens", "okta "+hex.EncodeToString(sum[:])+"\n"))
 	}
-	environment := "CRASH_AT=in_handler:1:panic"
+	environment := "SCIMGATE_TEST_CRASH=in_handler:1:panic"
 	switch tokens {
 	case "file":
 		args = append(args, "--tokens-upstream", "file:"+v.write("aws-token", v.at+"\n"))
@@ -211,19 +210,8 @@ func begin(t *testing.T, binary, tokens string) *trial {
 // crashing builds the program with points at which it panics.
 func crashing(t *testing.T) (binary string) {
 	t.Helper()
-	dir := t.TempDir()
-	binary = filepath.Join(dir, "scimgate")
-	// The variable's own name would be taken for a setting.
-	points, err := filepath.Abs(filepath.Join("..", "..", "proxy", "crash", "points.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed, overlay := filepath.Join(dir, "points.go"), filepath.Join(dir, "overlay.json")
-	text := strings.ReplaceAll(readFile(t, points), "SCIMGATE_TEST_CRASH", "CRASH_AT")
-	if err := errors.Join(os.WriteFile(changed, []byte(text), 0o600), os.WriteFile(overlay, []byte(`{"Replace":{`+jsonOf(points)+`:`+jsonOf(changed)+`}}`), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-tags", "crashpoints", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
+	binary = filepath.Join(t.TempDir(), "scimgate")
+	if out, err := exec.Command("go", "build", "-tags", "crashpoints", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
 	return binary

@@ -19,6 +19,7 @@ var (
 
 func setting() (Point, int64, string) {
 	parts := strings.Split(os.Getenv("SCIMGATE_TEST_CRASH"), ":")
+	_ = os.Unsetenv("SCIMGATE_TEST_CRASH") // it is no setting, which the command would refuse
 	if len(parts) < 2 {
 		return "", 0, ""
 	}
