@@ -6,6 +6,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -18,8 +19,9 @@ const (
 )
 
 // drive carries on, until ctx ends, the deactivations that AWS has not shown, and asks
-// about writes in doubt, for tenants whose token the gateway holds itself. It stops for a user who is activated
-// again, since that takes the user off the list.
+// about writes in doubt, for tenants whose token the gateway holds itself. It stops for a
+// user who is activated again, since that takes the user off the list, and waits for the
+// release of what a guard holds.
 func (g *Gateway) drive(ctx context.Context) {
 	type plan struct {
 		next  time.Time
@@ -48,7 +50,7 @@ func (g *Gateway) drive(ctx context.Context) {
 		}
 		for _, l := range g.leavers.All() {
 			t, err := g.named(l.Tenant)
-			if err != nil || t.keeper == nil {
+			if err != nil || t.keeper == nil || l.Held && t.guard.Released(guard.Deactivations).IsZero() {
 				continue
 			}
 			p, known := plans[l.ID]

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/guard"
@@ -45,7 +46,7 @@ func (c *call) loss() (kind guard.Kind, n int, any bool) {
 // a plain store they only raise alarms.
 func (g *Gateway) guarded(x *Exchange, c *call) error {
 	kind, n, any := c.loss()
-	if !any {
+	if !any || g.counted(x, kind) {
 		return nil
 	}
 	ruling := x.tenant.guard.Take(kind, n)
@@ -69,10 +70,59 @@ func (g *Gateway) guarded(x *Exchange, c *call) error {
 // spared gives back what a call did not take away after all.
 func (g *Gateway) spared(x *Exchange, c *call, resp scim.Response, err error) {
 	var failure *scim.CallError
-	if errors.As(err, &failure) && failure.MayHaveHappened() || err == nil && resp.OK() {
+	if errors.As(err, &failure) && failure.MayHaveHappened() || err == nil && (resp.OK() || resp.Status >= 500) {
 		return
 	}
-	if kind, n, any := c.loss(); any {
+	if kind, n, any := c.loss(); any && !g.counted(x, kind) {
 		x.tenant.guard.Undo(kind, n)
 	}
+}
+
+// counted tells whether a deactivation takes nothing away that was not counted before: the
+// user is out already, or it is another try.
+func (g *Gateway) counted(x *Exchange, kind guard.Kind) bool {
+	if kind != guard.Deactivations {
+		return false
+	}
+	if x.tenant.inactive.has(x.Target.ID) {
+		return true
+	}
+	if g.leavers.Len() == 0 {
+		return false
+	}
+	l, open := g.leavers.Get(x.Target.ID)
+	return open && !l.Held
+}
+
+// maxInactive bounds the users whose deactivation AWS has shown and that are remembered;
+// beyond it they are forgotten, and a repeat counts as another loss.
+const maxInactive = 1 << 16
+
+// inactive are users that AWS has shown to be inactive, or not to be there: of those a
+// client repeats the deactivation with each change of the profile.
+type inactive struct {
+	mu  sync.Mutex // guards ids
+	ids map[string]struct{}
+}
+
+func (s *inactive) add(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids == nil || len(s.ids) >= maxInactive {
+		s.ids = map[string]struct{}{}
+	}
+	s.ids[id] = struct{}{}
+}
+
+func (s *inactive) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ids, id)
+}
+
+func (s *inactive) has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, is := s.ids[id]
+	return is
 }

@@ -48,19 +48,25 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	active := gjson.GetBytes(resp.Body, "active").Type
 	switch {
 	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || active == gjson.False)):
+		x.tenant.inactive.add(x.Target.ID)
 		g.metrics.deactivations.WithLabelValues(x.tenant.name, "ok").Inc()
 		g.noLeaver(x.Target.ID, "shown")
 	case leaves && op == scim.DeleteUser && held(err): // it is the guard's to say when
 	case leaves:
-		g.metrics.deactivations.WithLabelValues(x.tenant.name, "failed").Inc()
-		g.log.Error().Str("exchange", x.ID).Str("resource", x.Target.Resource()).Int("status", resp.Status).Err(err).
+		result := "failed"
+		if held(err) {
+			result = "held"
+		}
+		g.metrics.deactivations.WithLabelValues(x.tenant.name, result).Inc()
+		g.log.Error().Str("exchange", x.ID).Str("resource", x.masked(x.Target.Resource())).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC()}); err != nil {
+		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}); err != nil {
 			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
 		}
-	case g.leavers.Len() == 0 || err != nil:
+	case err != nil:
 	case op.Is(scim.ReplaceUser|scim.PatchUser) && resp.OK() && x.Verdict.Activates:
+		x.tenant.inactive.remove(x.Target.ID)
 		g.noLeaver(x.Target.ID, "activated")
 	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && active == gjson.False):
 		g.noLeaver(x.Target.ID, "shown")

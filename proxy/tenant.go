@@ -107,6 +107,7 @@ type store struct {
 	breaker   pace.Breaker
 	retries   *pace.Retries
 	unsettled unsettled
+	inactive  inactive
 	settle    time.Duration // of a resource, after a write in doubt
 	guards    []*guard.Guard
 }

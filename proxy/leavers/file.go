@@ -133,7 +133,9 @@ func (l *List) replay(text []byte) bool {
 	}
 	switch {
 	case a.Open != nil && a.Open.ID != "" && a.Closed == nil:
-		if l.open[a.Open.ID] == nil {
+		if e := l.open[a.Open.ID]; e != nil {
+			e.Held = e.Held && a.Open.Held
+		} else {
 			l.open[a.Open.ID] = &entry{Leaver: *a.Open}
 		}
 	case a.Closed != nil && a.Closed.ID != "" && a.Open == nil:

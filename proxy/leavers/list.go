@@ -34,6 +34,7 @@ type Leaver struct {
 	Name     string    `json:"name,omitempty"`     // userName, as far as it is known; cut behind 256 bytes
 	Exchange string    `json:"exchange,omitempty"` // the first that failed; cut likewise
 	Since    time.Time `json:"since"`              // kept in UTC
+	Held     bool      `json:"held,omitempty"`     // by a guard: it waits for a person, not for AWS
 	// Tries counts how often it was added again. The count is written only when
 	// the whole list is, so that a crash may lose a part of it.
 	Tries int `json:"tries,omitempty"`
@@ -69,7 +70,7 @@ type entry struct {
 }
 
 // Add puts a leaver on the list; it is durable when Add returns nil. One whose id is
-// there stays as it is and counts a try.
+// there stays as it is and counts a try, but isn't held any more if this one isn't.
 //
 // When it can't be made durable, the error says so and the leaver is kept in
 // memory: the next change that can be written brings it to the disk. Only a list
@@ -96,6 +97,10 @@ func (l *List) Add(leaver Leaver) error {
 		l.size.Store(int64(len(l.open)))
 	default:
 		e.Tries++
+		if e.Held && !leaver.Held {
+			e.Held = false
+			e.seq = l.join(added)
+		}
 		if e.seq > l.durable && e.seq <= l.failed {
 			e.seq = l.join(nil) // another try at the disk
 		}
@@ -159,9 +164,18 @@ func (l *List) Len() int { return int(l.size.Load()) }
 
 // Has tells whether a user is on the list.
 func (l *List) Has(id string) bool {
+	_, open := l.Get(id)
+	return open
+}
+
+// Get is what the list has of a user; false if the user isn't on it.
+func (l *List) Get(id string) (Leaver, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open[id] != nil
+	if e := l.open[id]; e != nil {
+		return e.Leaver, true
+	}
+	return Leaver{}, false
 }
 
 // Close brings what only the memory has to the disk, if that can be done, and

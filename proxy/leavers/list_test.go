@@ -229,3 +229,39 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("got %d tries, want 159", got)
 	}
 }
+
+// Who was held by a guard isn't any more once something was sent for them, over restarts
+// too; and isn't held by a later try.
+func TestHeldOnes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "leavers")
+	l, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(id string, held, want bool) {
+		t.Helper()
+		if err := l.Add(Leaver{ID: id, Held: held}); err != nil {
+			t.Fatal(err)
+		}
+		if got, open := l.Get(id); !open || got.Held != want {
+			t.Errorf("got %v %v of %s, want held %v", got, open, id, want)
+		}
+	}
+	f("ada", true, true)
+	f("ada", true, true)
+	f("edsger", true, true)
+	f("edsger", false, false)
+	f("edsger", true, false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = Open(file); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for id, want := range map[string]bool{"ada": true, "edsger": false} {
+		if got, open := l.Get(id); !open || got.Held != want {
+			t.Errorf("got %v %v of %s after a restart, want held %v", got, open, id, want)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scimgate/scimgate/bench/standin"
+	"github.com/scimgate/scimgate/proxy"
+	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/tokens"
+)
+
+// holding is a gateway that holds AWS's token, and one deactivation a window.
+func holding(t *testing.T) *scene {
+	dir := t.TempDir()
+	token, line := tokens.Make("okta")
+	file, held := filepath.Join(dir, "tokens"), filepath.Join(dir, "aws")
+	for path, text := range map[string]string{file: line, held: standin.DefaultToken} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := play(t, stage{settings: func(s *proxy.Settings) {
+		s.Tokens = tokens.Settings{File: file, Upstream: "file:" + held}
+		s.Guard.Deactivations = guard.Limit{Mode: guard.HoldIt, Floor: 1}
+	}})
+	c.token = token
+	return c
+}
+
+const deactivation = `{` + patchOp + `,"Operations":[{"op":"replace","value":{"active":false}}]}`
+
+// A deactivation that a guard holds is on the list of open ones, and is carried on by the
+// gateway itself only after a release; one that AWS has failed is carried on at once, and
+// counted once for all its tries.
+func TestHeldDeactivationWaitsForARelease(t *testing.T) {
+	c := holding(t)
+	ids := c.people(2)
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Status: 500, Times: 1})
+	c.through(429, "PATCH", "/Users/"+ids[0], deactivation)
+	if r := c.through(429, "PATCH", "/Users/"+ids[1], deactivation); !strings.Contains(r.detail(), "SG802") {
+		t.Fatalf("got %q, want it held by the guard", r.detail())
+	}
+	if _, body := c.adminAsks("GET", "/leavers"); strings.Count(body, `"held": true`) != 1 || strings.Count(body, `"id"`) != 2 {
+		t.Errorf("got %s, want both, one of them held", body)
+	}
+	active := func(id string) bool { u, _ := c.aws.User(id); return u.Active }
+	gone := func(id string) bool {
+		deadline := time.Now().Add(20 * time.Second)
+		for active(id) && time.Now().Before(deadline) {
+			time.Sleep(20 * time.Millisecond) // nothing tells when the gateway has acted
+		}
+		return !active(id)
+	}
+	if !gone(ids[0]) {
+		t.Error("the deactivation that AWS has failed is not carried on")
+	}
+	if !active(ids[1]) { // its turn was before the other's success, or at it
+		t.Error("what the guard holds is carried out")
+	}
+	if status, body := c.adminAsks("POST", "/guard/release?kind=deactivations&for=1m"); status != 200 {
+		t.Fatalf("got %d %s for a release", status, body)
+	}
+	if !gone(ids[1]) {
+		t.Error("the deactivation is not carried on after the release")
+	}
+}
+
+// Who is inactive at AWS already loses nothing by another deactivation.
+func TestRepeatedDeactivationsAreCountedOnce(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Guard.Deactivations = guard.Limit{Mode: guard.HoldIt, Floor: 1} }})
+	ids := c.people(2)
+	for range 3 {
+		c.through(200, "PATCH", "/Users/"+ids[0], deactivation)
+	}
+	c.through(429, "PATCH", "/Users/"+ids[1], deactivation)
+	c.through(200, "PATCH", "/Users/"+ids[0], strings.Replace(deactivation, "false", "true", 1))
+	c.through(429, "PATCH", "/Users/"+ids[0], deactivation) // who came back loses again
+}
