@@ -20,13 +20,14 @@ type head struct {
 	authorization, contentType, encoding []byte
 	userAgent, requestID, host           []byte
 	forwarded                            []byte // X-Forwarded-For
+	ifMatch, ifNoneMatch                 []byte
 	authorizations, userAgents           int
 	body                                 bool // Content-Length or Transfer-Encoding announces one
 	fault                                string
 }
 
 // once are the fields of which a second one would be another reading.
-var once = [...]string{"host", "content-length", "transfer-encoding", "content-type", "content-encoding", "authorization"}
+var once = [...]string{"host", "content-length", "transfer-encoding", "content-type", "content-encoding", "authorization", "if-match", "if-none-match"}
 
 // readHead reads the header block between the request line and the empty line. That
 // its lines are sound has been seen as they arrived (package wire).
@@ -89,6 +90,10 @@ func (h *head) take(name, value []byte) {
 			value = append(append(bytes.Clone(h.forwarded), ','), value...)
 		}
 		h.forwarded = value
+	case is("if-match"):
+		h.ifMatch = value
+	case is("if-none-match"):
+		h.ifNoneMatch = value
 	case is("x-request-id"):
 		h.requestID = value
 	case is("content-length"):
@@ -134,6 +139,7 @@ func (g *Gateway) admitHead(x *Exchange, ctx *fasthttp.RequestCtx) *Reply {
 	h := readHead(ctx.Request.Header.RawHeaders())
 	x.UserAgent = string(h.userAgent)
 	x.Host = string(h.host)
+	x.ifMatch, x.ifNoneMatch = string(h.ifMatch), string(h.ifNoneMatch)
 	x.address = clientOf(x.peer, h.forwarded, g.proxies)
 	x.Client = x.address.String()
 	if len(g.allow) > 0 && !g.allow.has(x.address) {

@@ -227,6 +227,9 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 			x.doubt = true
 			from = from.Add(x.tenant.settle)
 		}
+		if c.operation == 0 || x.policy.Plain { // nobody could ask
+			return
+		}
 		d := &inDoubt{intent: *intent, from: from}
 		if len(c.Body) <= maxUnsettledBody {
 			d.body = bytes.Clone(c.Body)

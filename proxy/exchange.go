@@ -37,6 +37,8 @@ type Exchange struct {
 
 	presented []byte // what the client sent as its token, whatever became of it; only to be masked
 
+	ifMatch, ifNoneMatch string // for a plain store alone: AWS has no versions
+
 	peer    netip.Addr  // of the connection
 	address netip.Addr  // of the client, behind trusted proxies
 	actor   string      // name of the client's gateway token, or a keyed digest of AWS's own; "" without a token
@@ -76,6 +78,12 @@ func (x *Exchange) from(peer net.IP) {
 	x.peer, _ = netip.AddrFromSlice(peer)
 	x.address = x.peer.Unmap()
 	x.Client = x.address.String()
+}
+
+// writes tells whether the exchange may change something. Of a target that is not AWS's,
+// under observe or for a plain store, only the method tells.
+func (x *Exchange) writes() bool {
+	return x.Target.Operation.Is(scim.Writes) || x.Target.Operation == 0 && isMethod[x.Method] && x.Method != "GET"
 }
 
 // found adds findings of a parser.

@@ -295,6 +295,9 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 	if r.location != "" {
 		h.Set("Location", r.location)
 	}
+	if r.etag != "" {
+		h.Set("ETag", r.etag)
+	}
 	if r.Status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, POST, PUT, PATCH, DELETE")
 	}

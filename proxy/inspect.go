@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/scimgate/scimgate/rules"
+	"github.com/scimgate/scimgate/rules/scim"
 )
 
 // inspect judges the query and the document by the tenant's policy, and repairs
@@ -14,7 +15,7 @@ func (g *Gateway) inspect(x *Exchange) *Reply {
 		x.Verdict.Unreadable = true // nobody has looked
 		return nil
 	}
-	if x.Target.Search && !x.policy.Observe {
+	if x.Target.Search && !x.policy.Observe && !x.policy.Plain {
 		faults, ok := x.Target.ReadSearch(x.Body)
 		if x.found(faults); !ok {
 			return closing(x.refuseFindings())
@@ -23,8 +24,15 @@ func (g *Gateway) inspect(x *Exchange) *Reply {
 	}
 	x.Findings = append(x.Findings, x.policy.Rules.Query(x.Target)...)
 	x.maskFindings(0)
-	if x.Target.Operation.HasBody() {
+	switch {
+	case x.Target.Operation.HasBody():
 		x.judge(nil)
+	case x.policy.Plain && len(x.Body) > 0 && !x.policy.Observe: // it is to have one reading
+		var d scim.Document
+		if fault, ok := d.Scan(x.Body); !ok {
+			x.found([]scim.Fault{fault})
+			return closing(x.refuseFindings())
+		}
 	}
 	switch {
 	case x.policy.Observe || !x.rejected(0):

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func (g *Gateway) perform(x *Exchange) *Reply {
 // carryOut carries out a plan. A write first takes its place in the lane of its
 // resource, and holds it until it is answered.
 func (g *Gateway) carryOut(x *Exchange) *Reply {
-	if x.Target.Operation.Is(scim.Writes) {
+	if x.writes() {
 		began := time.Now()
 		turn, err := x.tenant.lanes.Enter(x.Deadline, x.place(), x.laneKey())
 		if err != nil {
@@ -59,11 +60,11 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	switch {
 	case err != nil:
 		return g.failed(x, err)
-	case x.policy.Observe || x.policy.Plain && resp.Status < 500 && resp.Status != 429 && resp.Status/100 != 3:
+	case x.policy.Observe || x.policy.Plain && resp.Status < 500 && resp.Status != 429 && (resp.Status/100 != 3 || resp.Status == http.StatusNotModified):
 		if resp.Status >= 400 {
 			resp.Body = []byte(x.masked(string(resp.Body)))
 		}
-		return &Reply{Status: resp.Status, Body: resp.Body, RetryAfter: resp.RetryAfter, RequestID: resp.RequestID, contentType: resp.ContentType}
+		return &Reply{Status: resp.Status, Body: resp.Body, RetryAfter: resp.RetryAfter, RequestID: resp.RequestID, contentType: resp.ContentType, etag: resp.ETag, location: x.located(resp.Location)}
 	}
 	return g.relay(x, resp)
 }
@@ -106,6 +107,10 @@ func (x *Exchange) laneKey() string {
 		return "user " + strings.ToLower(gjson.GetBytes(x.Document, "userName").Str)
 	case scim.CreateGroup:
 		return "group " + strings.ToLower(gjson.GetBytes(x.Document, "displayName").Str)
+	}
+	if x.Target.Operation == 0 {
+		path, _, _ := strings.Cut(x.belowBase(), "?")
+		return path
 	}
 	return x.Target.Resource()
 }
@@ -217,7 +222,7 @@ func (g *Gateway) asItCame(x *Exchange) translate.Plan {
 	return func(translate.Do) (scim.Response, error) {
 		op := x.Target.Operation
 		return g.call(x, &call{
-			Call:      upstream.Call{Method: x.Method, URI: x.belowBase(), Body: x.Body, Write: x.Method != "GET"},
+			Call:      x.forwarded(x.Method, x.belowBase(), x.Body),
 			operation: op, resource: x.Target.Resource(), revokes: x.revokes(), attrs: nil,
 		})
 	}
@@ -228,6 +233,9 @@ func (g *Gateway) asItCame(x *Exchange) translate.Plan {
 func (g *Gateway) plain(x *Exchange) translate.Plan {
 	return func(translate.Do) (scim.Response, error) {
 		op, method, uri := x.Target.Operation, x.Target.Operation.Method(), x.Target.Path()
+		if op == 0 { // what AWS doesn't have, as it came
+			return g.asItCame(x)(nil)
+		}
 		if x.Target.Search {
 			method, uri = "POST", uri+"/.search"
 		}
@@ -239,10 +247,23 @@ func (g *Gateway) plain(x *Exchange) translate.Plan {
 			body = x.Body
 		}
 		return g.call(x, &call{
-			Call:      upstream.Call{Method: method, URI: uri, Body: body, Write: op.Is(scim.Writes)},
+			Call:      x.forwarded(method, uri, body),
 			operation: op, resource: x.Target.Resource(), revokes: x.revokes(), attrs: nil,
 		})
 	}
+}
+
+// forwarded is a call with the conditions that the client set.
+func (x *Exchange) forwarded(method, uri string, body []byte) upstream.Call {
+	return upstream.Call{Method: method, URI: uri, Body: body, Write: x.writes(), IfMatch: x.ifMatch, IfNoneMatch: x.ifNoneMatch}
+}
+
+// located is a Location of the store as the client reaches it.
+func (x *Exchange) located(url string) string {
+	if path, below := strings.CutPrefix(url, x.tenant.url); below && x.base() != "" {
+		return x.base() + path
+	}
+	return url
 }
 
 // belowBase is the raw target without the prefix by which the gateway is reached.
@@ -285,7 +306,7 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 		return x.again(max(after, outage), "AWS cannot be reached; nothing was sent.", failure)
 	}
 	text := "AWS gave no complete answer."
-	if x.Target.Operation.Is(scim.Writes) {
+	if x.writes() {
 		text += " Whether the change was made is not known."
 	}
 	return x.again(max(after, outage), text, failure)
@@ -293,7 +314,7 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 
 // unrecorded is the reply where not even the reply can be recorded.
 func (x *Exchange) unrecorded(err error) *Reply {
-	if !x.Target.Operation.Is(scim.Writes) {
+	if !x.writes() {
 		return x.again(outage, "The gateway cannot write its audit log.", err)
 	}
 	text := "The gateway cannot write its audit log, so nothing was sent to AWS."

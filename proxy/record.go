@@ -6,7 +6,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/proxy/audit"
-	"github.com/scimgate/scimgate/rules/scim"
 )
 
 // recordOf is what the log is told of a call: who, what, which attributes, which
@@ -63,7 +62,7 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 		rec.Name, rec.Ext = identityOf(x)
 	}
 	x.maskRecord(rec)
-	write := x.Target.Operation.Is(scim.Writes)
+	write := x.writes()
 	switch {
 	case x.Calls > 0 && write:
 		return g.journal.Answer(rec, needOf(x.vital))

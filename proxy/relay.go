@@ -62,7 +62,7 @@ func (x *Exchange) failing(resp scim.Response) *Reply {
 		after = min(resp.RetryAfter, maximum)
 	}
 	text := fmt.Sprintf("AWS failed with status %d.", resp.Status)
-	if x.Target.Operation.Is(scim.Writes) {
+	if x.writes() {
 		text += " Whether the change was made is not known."
 	}
 	if resp.RequestID != "" {

@@ -18,6 +18,7 @@ type Reply struct {
 	Cause      error         // for the operator's log, never for the client
 
 	location    string // of a resource that was made, "" if it isn't told
+	etag        string // of a plain store
 	contentType string // of the body as AWS sent it, under observe; "" is SCIM's
 }
 

@@ -18,9 +18,19 @@ func (g *Gateway) route(x *Exchange) *Reply {
 	}
 	x.of(t, prefix)
 	target, faults := scim.ParseTarget(x.Method, x.RawTarget, prefix)
-	x.found(faults)
 	x.Target = target
-	if target.Operation != 0 || x.policy.Observe && isMethod[x.Method] && !unsafe[faults[len(faults)-1].Kind] {
+	if target.Operation == 0 && isMethod[x.Method] {
+		switch fault := faults[len(faults)-1].Kind; {
+		case unsafe[fault]:
+		case x.policy.Plain && fault != scim.UnknownBase: // it is for the store to say
+			x.found(faults[:len(faults)-1])
+			return nil
+		case x.policy.Observe:
+			x.found(faults)
+			return nil
+		}
+	}
+	if x.found(faults); target.Operation != 0 {
 		return nil
 	}
 	r := x.refuseFindings()

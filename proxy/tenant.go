@@ -108,13 +108,14 @@ type store struct {
 	retries   *pace.Retries
 	unsettled unsettled
 	inactive  inactive
+	url       string        // of the store, without a slash at its end
 	settle    time.Duration // of a resource, after a write in doubt
 	guards    []*guard.Guard
 }
 
 func newStore(s *TenantSettings) (*store, error) {
 	var err error
-	st := &store{lanes: pace.NewLanes(pace.Bounds{}), retries: pace.NewRetries(), memory: translate.NewMemory(s.Policy.Limits), settle: s.Pace.Settle}
+	st := &store{lanes: pace.NewLanes(pace.Bounds{}), retries: pace.NewRetries(), memory: translate.NewMemory(s.Policy.Limits), url: s.store(), settle: s.Pace.Settle}
 	if st.upstream, err = upstream.New(s.Upstream); err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}

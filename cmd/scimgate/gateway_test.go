@@ -134,6 +134,12 @@ func (r reply) text(member string) string {
 // send is one request of a client, as Okta makes it.
 func (c *scene) send(base, method, target, body string) reply {
 	c.t.Helper()
+	return c.sendWith(base, method, target, body, nil)
+}
+
+// sendWith is one with headers of its own beside.
+func (c *scene) sendWith(base, method, target, body string, header http.Header) reply {
+	c.t.Helper()
 	req, err := http.NewRequest(method, base+target, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
@@ -143,6 +149,9 @@ func (c *scene) send(base, method, target, body string) reply {
 	req.Header.Set("Accept", "application/scim+json")
 	if body != "" {
 		req.Header.Set("Content-Type", "application/scim+json; charset=utf-8")
+	}
+	for name := range header {
+		req.Header.Set(name, header.Get(name))
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -3,9 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -216,61 +213,6 @@ func TestListMembersAreFilled(t *testing.T) {
 		if got := gjson.Get(c.through(200, "GET", target, "").body, "Resources.#.members.#").Raw; got != want {
 			t.Errorf("got %s members for %s, want %s", got, target, want)
 		}
-	}
-}
-
-// A plain store of RFC 7644 gets everything as it came, but with one reading, its
-// pace, and a record.
-func TestPlainStore(t *testing.T) {
-	var seen []string
-	store := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		seen = append(seen, r.Method+" "+r.RequestURI+" "+string(body))
-		w.Header().Set("Content-Type", "application/scim+json")
-		switch r.Method {
-		case "GET":
-			io.WriteString(w, `{"id":"x","members":[{"value":"y"}]}`)
-		case "DELETE":
-			w.WriteHeader(204)
-		default:
-			w.WriteHeader(400)
-			io.WriteString(w, `{"detail":"the store's own words"}`)
-		}
-	})}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go store.Serve(l)
-	defer store.Close()
-	c := play(t, stage{plain: true, settings: func(s *proxy.Settings) { s.Upstream.URL = "http://" + l.Addr().String() + "/scim/v2" }})
-	c.gateway = strings.Replace(c.gateway, "/"+standin.DefaultTenant, "", 1)
-	if r := c.through(400, "PUT", "/Groups/x", `{"displayName":"","members":[],"custom":null}`); r.detail() != "the store's own words" {
-		t.Errorf("got %s, want the store's answer", r.body)
-	}
-	c.through(200, "GET", "//Groups/x?attributes=members&sortBy=displayName", "")
-	c.through(200, "GET", "/Users?startIndex=7&filter=emails.value+co+%22a%22", "")
-	c.through(204, "DELETE", "/Users/x", "")
-	c.through(400, "POST", "/Users", `{"a":1,"a":2}`)
-	c.through(404, "GET", "/Widgets", "")
-	want := []string{
-		`PUT /scim/v2/Groups/x {"displayName":"","members":[],"custom":null}`,
-		`GET /scim/v2/Groups/x?attributes=members&sortBy=displayName `,
-		`GET /scim/v2/Users?startIndex=7&filter=emails.value+co+%22a%22 `,
-		`DELETE /scim/v2/Users/x `,
-	}
-	if !slices.Equal(seen, want) {
-		t.Errorf("got %q, want %q", seen, want)
-	}
-	kinds := map[string]int{}
-	for _, r := range c.records() {
-		kinds[fmt.Sprint(r["kind"])]++
-	}
-	if kinds["intent"] != 2 || kinds["answer"] != 4 || kinds["refusal"] != 2 {
-		t.Errorf("got %v, want every exchange recorded", kinds)
 	}
 }
 

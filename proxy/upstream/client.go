@@ -35,6 +35,8 @@ type Call struct {
 	Body          []byte // JSON, or nil; not changed, not kept
 	Write         bool   // it changes something: a 2xx must prove that it did
 	ID            string // of the resource that a 2xx has to show, if it shows one; "" of a list or a create
+	IfMatch       string // conditions of a client for a plain store (RFC 7644 §3.14); "" = none
+	IfNoneMatch   string
 	Name          string // userName or displayName of the resource that a create's 2xx has to show; "" if it isn't one
 }
 

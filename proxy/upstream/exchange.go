@@ -32,8 +32,8 @@ func (call *Call) check() error {
 	if len(call.Authorization) == 0 || !plain(call.Authorization) {
 		return errors.New("cannot send: the token is empty or has blanks or control characters")
 	}
-	if !text([]byte(call.UserAgent)) {
-		return errors.New("cannot send: the user agent has control characters")
+	if !text([]byte(call.UserAgent)) || !text([]byte(call.IfMatch)) || !text([]byte(call.IfNoneMatch)) {
+		return errors.New("cannot send: the user agent or a condition has control characters")
 	}
 	if call.Method == "GET" && len(call.Body) > 0 {
 		return errors.New("cannot send: a GET has no body")
@@ -76,7 +76,7 @@ func (c *Client) exchange(k *conn, call Call, by time.Time) (scim.Response, scim
 	}
 	resp := scim.Response{
 		Status: h.status, Body: body, ContentType: h.contentType,
-		RequestID: h.requestID, RetryAfter: h.retryAfter,
+		RequestID: h.requestID, ETag: h.etag, Location: h.location, RetryAfter: h.retryAfter,
 	}
 	if !resp.OK() {
 		return resp, scim.UpstreamError, nil
@@ -118,6 +118,12 @@ func (c *Client) appendHead(dst []byte, call *Call) []byte {
 		add("\r\nConnection: close")
 	}
 	add("\r\nUser-Agent: ", orDefault(call.UserAgent, "scimgate"), "\r\nAccept: application/scim+json\r\n")
+	if call.IfMatch != "" {
+		add("If-Match: ", call.IfMatch, "\r\n")
+	}
+	if call.IfNoneMatch != "" {
+		add("If-None-Match: ", call.IfNoneMatch, "\r\n")
+	}
 	if len(call.Body) > 0 {
 		add("Content-Type: application/scim+json\r\n")
 	}

@@ -17,6 +17,9 @@ import (
 // two (100, 103).
 const maxInterim = 16
 
+// maxField bounds what is kept of a header that is passed on, in bytes.
+const maxField = 2 << 10
+
 // maxRetryAfter bounds what an upstream may ask for, as scim.Response says.
 const maxRetryAfter = 300 * time.Second
 
@@ -29,6 +32,8 @@ type head struct {
 	last        bool // the connection ends with this answer
 	contentType string
 	requestID   string
+	etag        string
+	location    string
 	retryAfter  time.Duration
 }
 
@@ -161,6 +166,10 @@ func (h *head) field(name, value []byte) (why string) {
 		h.contentType = mediaType(value)
 	case is("x-amzn-RequestId"):
 		h.requestID = string(value[:min(len(value), 128)])
+	case is("ETag"):
+		h.etag = string(value[:min(len(value), maxField)])
+	case is("Location"):
+		h.location = string(value[:min(len(value), maxField)])
 	case is("Retry-After"):
 		h.retryAfter = retryAfter(value, time.Now())
 	}

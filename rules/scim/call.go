@@ -34,6 +34,8 @@ type Response struct {
 	Body        []byte        // owned by the receiver; nil if empty. JSON for every 2xx that has a body
 	RequestID   string        // x-amzn-RequestId, "" if none
 	ContentType string        // as it came, "" if there was none
+	ETag        string        // as it came, "" if there was none; AWS sends none
+	Location    string        // likewise
 	RetryAfter  time.Duration // from Retry-After, at most 300 s; 0 if there was none that could be read
 }
 
