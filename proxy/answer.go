@@ -108,8 +108,22 @@ func (g *Gateway) taken(x *Exchange) string {
 	if x.Target.Operation.Is(scim.Groups) {
 		kind = "group"
 	}
-	doc := x.Document
-	list, err := x.tenant.memory.Clashes(g.do(x), x.Target.Operation, x.Target.ID, doc)
+	list, err := x.tenant.memory.Clashes(g.do(x), x.Target.Operation, x.Target.ID, x.Document)
+	switch {
+	case len(list) > 0:
+		return clashing(kind, list, x.Document)
+	case err != nil && kind == "user":
+		return "a user with this userName, primary e-mail or externalId exists at AWS already; which of them could not be looked up"
+	case err != nil:
+		return "a group with this displayName or externalId exists at AWS already; which of them could not be looked up"
+	case kind == "user":
+		return "a user with this primary e-mail exists at AWS already: userName and externalId are not taken, and e-mails cannot be looked up"
+	}
+	return "a group with this displayName or externalId exists at AWS already, but a look-up does not show it"
+}
+
+// clashing says what of a document is taken, and by whom.
+func clashing(kind string, list []translate.Clash, doc []byte) string {
 	var texts []string
 	for _, c := range list {
 		switch sent := gjson.GetBytes(doc, "externalId").Str; {
@@ -123,15 +137,5 @@ func (g *Gateway) taken(x *Exchange) string {
 			texts = append(texts, fmt.Sprintf("a %s with this %s and another externalId exists at AWS already, with the id %s", kind, c.Attribute, c.ID))
 		}
 	}
-	switch {
-	case len(texts) > 0:
-		return strings.Join(texts, "; ")
-	case err != nil && kind == "user":
-		return "a user with this userName, primary e-mail or externalId exists at AWS already; which of them could not be looked up"
-	case err != nil:
-		return "a group with this displayName or externalId exists at AWS already; which of them could not be looked up"
-	case kind == "user":
-		return "a user with this primary e-mail exists at AWS already: userName and externalId are not taken, and e-mails cannot be looked up"
-	}
-	return "a group with this displayName or externalId exists at AWS already, but a look-up does not show it"
+	return strings.Join(texts, "; ")
 }

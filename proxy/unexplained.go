@@ -50,6 +50,11 @@ func (m *mysteries) all() []Unexplained {
 // suspicions to the client. What was changed is found by asking AWS for the version
 // that it accepted last.
 func (g *Gateway) unexplained(x *Exchange, requestID string) string {
+	if x.Target.Operation.Is(scim.ReplaceGroup | scim.PatchGroup) { // AWS's guide has no 409 for these
+		if list, _ := x.tenant.memory.Clashes(g.do(x), x.Target.Operation, x.Target.ID, x.Document); len(list) > 0 {
+			return x.said(scim.DuplicateGroup, clashing("group", list, x.Document))
+		}
+	}
 	var suspicions []string
 	for i := range x.Findings {
 		if f := &x.Findings[i]; f.Disposition == rules.Warn {

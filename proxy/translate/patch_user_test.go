@@ -3,6 +3,7 @@ package translate
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,10 +215,28 @@ func written(t *rapid.T, wishes []wish) (operations []string) {
 	return operations
 }
 
-func TestSecondValueIsLeftOut(t *testing.T) {
-	settings, _ := settingsOf([]byte(`{"Operations":[{"op":"add","path":"phoneNumbers[type eq \"mobile\"].value","value":"2"},{"op":"replace","path":"title","value":"x"}]}`))
-	rest, dropped := wholeLists(settings, []byte(`{"phoneNumbers":[{"value":"1","type":"work"}]}`))
-	if len(rest) != 1 || rest[0].path != "title" || len(dropped) != 1 || dropped[0] != `phoneNumbers[type eq "mobile"].value` {
-		t.Errorf("got %v, dropped %v, want the second number left out", rest, dropped)
+// What is done to a list as a whole or in part ends in one value, or in none.
+func TestWholeLists(t *testing.T) {
+	const number = `{"phoneNumbers":[{"value":"1","type":"work"}]}`
+	f := func(current, operations, want string, left ...string) {
+		t.Helper()
+		settings, _ := settingsOf([]byte(`{"Operations":[` + operations + `]}`))
+		rest, dropped := wholeLists(settings, []byte(current))
+		var got []string
+		for _, s := range rest {
+			got = append(got, strings.TrimRight(s.op+" "+s.path+" "+s.raw, " "))
+		}
+		if strings.Join(got, "; ") != want || !slices.Equal(dropped, left) {
+			t.Errorf("%s: got %q, dropped %q, want %q and %q", operations, got, dropped, want, left)
+		}
 	}
+	f(number, `{"op":"add","path":"phoneNumbers[type eq \"mobile\"].value","value":"2"},{"op":"replace","path":"title","value":"x"}`, `replace title "x"`, `phoneNumbers[type eq "mobile"].value`)
+	f(number, `{"op":"add","path":"phoneNumbers","value":[{"value":"2","type":"work"}]}`, `replace phoneNumbers [{"value":"2","type":"work"}]`)
+	f(number, `{"op":"add","path":"phoneNumbers","value":[{"value":"2","type":"mobile"}]}`, ``, `phoneNumbers`)
+	f(number, `{"op":"add","path":"phoneNumbers","value":[{"value":"2","type":"mobile","primary":true}]}`, `replace phoneNumbers [{"value":"2","type":"mobile","primary":true}]`)
+	f(number, `{"op":"replace","path":"phoneNumbers","value":[{"value":"2","type":"mobile"}]}`, `replace phoneNumbers [{"value":"2","type":"mobile"}]`)
+	f(number, `{"op":"remove","path":"phoneNumbers"},{"op":"add","path":"phoneNumbers","value":[{"value":"2","type":"mobile"}]}`, `replace phoneNumbers [{"value":"2","type":"mobile"}]`)
+	f(number, `{"op":"remove","path":"phoneNumbers"}`, `remove phoneNumbers`)
+	f(`{}`, `{"op":"add","path":"phoneNumbers","value":[{"value":"2"}]}`, `replace phoneNumbers [{"value":"2"}]`)
+	f(`{}`, `{"op":"replace","path":"emails[type eq \"work\"].value","value":"a"}`, `replace emails [{"primary":true,"type":"work","value":"a"}]`)
 }

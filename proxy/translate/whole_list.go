@@ -172,7 +172,7 @@ func (e *element) json() string {
 // apply carries out one operation. It is false if the operation is about another
 // value than the one that AWS has.
 func (e *element) apply(s setting, path scim.Path) bool {
-	if path.Attribute == "" { // the list as a whole
+	if path.Filter == nil && path.Sub == "" { // the list as a whole
 		return e.whole(s)
 	}
 	removes := s.op == "remove"
