@@ -12,7 +12,11 @@ import (
 )
 
 // view is how the client sees resources.
-func (x *Exchange) view() translate.View { return translate.ViewOf(x.base(), x.Target.Query) }
+func (x *Exchange) view() translate.View {
+	view := translate.ViewOf(x.base(), x.Target.Query)
+	view.Filled = x.policy.ListMembers
+	return view
+}
 
 // base is the Base URL by which the client reached the gateway, as far as its Host
 // header tells; "" if that is none. It is told to nobody but this client.

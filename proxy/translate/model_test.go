@@ -20,6 +20,7 @@ import (
 type directory struct {
 	t        interface{ Fatalf(string, ...any) }
 	users    []string
+	groups   []string // of a list of all groups, if it isn't the one alone
 	members  map[string]bool
 	name     string
 	page     int
@@ -27,6 +28,7 @@ type directory struct {
 	calls    []scim.Request
 	failAt   int // the write with this number fails, 1-based; 0: none
 	failWith func() (scim.Response, error)
+	spoil    func(write int) (fails func() (scim.Response, error), done bool) // likewise, of any write; done: it is carried out all the same
 	writes   int
 	stale    bool // reads don't show what was written
 	shown    []string
@@ -38,9 +40,24 @@ func (d *directory) do(req scim.Request) (scim.Response, error) {
 		if d.writes++; d.writes == d.failAt {
 			return d.failWith()
 		}
+		if d.spoil != nil {
+			if fails, done := d.spoil(d.writes); fails != nil {
+				if done {
+					d.carryOut(req)
+				}
+				return fails()
+			}
+		}
 	}
+	return d.carryOut(req)
+}
+
+func (d *directory) carryOut(req scim.Request) (scim.Response, error) {
 	switch req.Target.Operation {
 	case scim.ListGroups:
+		if d.groups != nil {
+			return d.paged(d.groups, req.Target.Query)
+		}
 		if d.name == "" || req.Target.Query.Filter != scim.EqFilter("displayName", d.name) {
 			return ok(200, `{"Resources":[]}`), nil
 		}
@@ -90,6 +107,10 @@ func (d *directory) list(q scim.Query) (scim.Response, error) {
 			all = d.shown
 		}
 	}
+	return d.paged(all, q)
+}
+
+func (d *directory) paged(all []string, q scim.Query) (scim.Response, error) {
 	if !q.HasCursor {
 		d.t.Fatalf("a list without cursor would be cut in silence")
 	}
@@ -252,6 +273,56 @@ func TestReplaceGroupCanBeRepeatedAfterAnyFailure(t *testing.T) {
 	}
 }
 
+// Whatever calls fail, however often and however, done or not: who repeats until told of
+// success finds exactly the members asked for, and is never told of it before.
+func TestReplaceGroupUnderAnyFailures(t *testing.T) {
+	type failure struct {
+		fails func() (scim.Response, error)
+		done  bool
+	}
+	answered := func(status int) func() (scim.Response, error) {
+		return func() (scim.Response, error) { return ok(status, ""), nil }
+	}
+	lost := func() (scim.Response, error) { return scim.Response{}, &scim.CallError{Reason: scim.Lost} }
+	failures := []failure{
+		{lost, true}, {lost, false}, {answered(500), true}, {answered(500), false}, {answered(429), false}, {answered(400), false},
+		{func() (scim.Response, error) { return scim.Response{}, &scim.CallError{Reason: scim.Unsent} }, false},
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		d := newDirectory(t, 2000, nil)
+		for _, id := range subset(t, d.users, "have") {
+			d.members[id] = true
+		}
+		left := rapid.IntRange(1, 8).Draw(t, "failures")
+		d.spoil = func(write int) (func() (scim.Response, error), bool) {
+			if left == 0 || rapid.IntRange(0, 2).Draw(t, "fails") > 0 {
+				return nil, false
+			}
+			left--
+			f := rapid.SampledFrom(failures).Draw(t, "failure")
+			return f.fails, f.done
+		}
+		m := NewMemory(limits)
+		wishes := [][]string{subset(t, d.users, "first wish"), subset(t, d.users, "second wish")}
+		for try, wish := 0, 0; wish < 4; try++ { // to and fro
+			want := wishes[wish%2]
+			resp, err := m.ReplaceGroup("g", groupDocument(want))(d.do)
+			switch got := d.has(); {
+			case try == 20:
+				t.Fatalf("got no success in 20 tries with %d failures left", left)
+			case err != nil || !resp.OK(): // the client repeats it, or sends something else
+				if rapid.Bool().Draw(t, "gives up") {
+					wish++
+				}
+			case !slices.Equal(got, want) && len(got)+len(want) > 0:
+				t.Fatalf("try %d: told of success with %d members, want %d", try, len(got), len(want))
+			default:
+				wish++
+			}
+		}
+	})
+}
+
 func TestOwnWritesCountThoughAWSDoesNotShowThemYet(t *testing.T) {
 	d := newDirectory(t, 10, nil)
 	d.stale = true
@@ -405,32 +476,47 @@ func TestFreshResourcesAreGivenAMoment(t *testing.T) {
 	})
 }
 
+// Any window of users, of groups, or of what a filter finds is a slice of the whole.
 func TestAnyWindowIsASliceOfTheWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 450).Draw(t, "users")
 		d := newDirectory(t, n, nil)
 		d.page = rapid.IntRange(1, 100).Draw(t, "page")
+		of := rapid.SampledFrom([]scim.Target{
+			{Operation: scim.ListUsers}, {Operation: scim.ListGroups}, {Operation: scim.ListUsers, Query: scim.Query{Filter: scim.EqFilter("groups.value", "g")}},
+		}).Draw(t, "list")
+		all := d.users
+		switch {
+		case of.Operation == scim.ListGroups:
+			d.groups, d.users = d.users, nil
+		case of.Query.Filter != "":
+			all = subset(t, d.users, "members")
+			for _, id := range all {
+				d.members[id] = true
+			}
+		}
 		m := NewMemory(limits)
 		for i := range rapid.IntRange(1, 6).Draw(t, "windows") {
 			start, count := rapid.IntRange(0, n+5).Draw(t, fmt.Sprint("start ", i)), rapid.IntRange(0, 130).Draw(t, fmt.Sprint("count ", i))
-			target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: start, Count: count, HasCount: true}}
+			target := of
+			target.Query.StartIndex, target.Query.Count, target.Query.HasCount = start, count, true
 			resp, err := m.List(target, "okta", false)(d.do)
 			if err != nil || resp.Status != 200 || !json.Valid(resp.Body) {
 				t.Fatalf("got %d %v %s", resp.Status, err, resp.Body)
 			}
-			from := min(max(start, 1)-1, n)
-			want := d.users[from:min(from+min(count, 100), n)]
+			from := min(max(start, 1)-1, len(all))
+			want := all[from:min(from+min(count, 100), len(all))]
 			var got []string
 			gjson.GetBytes(resp.Body, "Resources").ForEach(func(_, r gjson.Result) bool {
 				got = append(got, r.Get("id").Str)
 				return true
 			})
 			if !slices.Equal(got, want) && len(got)+len(want) > 0 {
-				t.Fatalf("window %d+%d of %d: got %v, want %v", start, count, n, got, want)
+				t.Fatalf("window %d+%d of %d: got %v, want %v", start, count, len(all), got, want)
 			}
 			total := int(gjson.GetBytes(resp.Body, "totalResults").Int())
-			if total > n || from+len(want) < n && count > 0 && total <= from+len(want) {
-				t.Fatalf("window %d+%d of %d: got totalResults %d", start, count, n, total)
+			if total > len(all) || from+len(want) < len(all) && count > 0 && total <= from+len(want) {
+				t.Fatalf("window %d+%d of %d: got totalResults %d", start, count, len(all), total)
 			}
 		}
 	})

@@ -15,6 +15,7 @@ import (
 type View struct {
 	Base                 string // without a slash at its end; "" leaves out locations
 	Attributes, Excluded []string
+	Filled               bool // the members of groups in a list are those that they have
 }
 
 // ViewOf is the view that a query asks for.
@@ -29,8 +30,10 @@ func (v View) Location(op scim.Operation, id string) string {
 
 // Present makes of AWS's resource, or of a list of them, what clients expect: meta
 // with the location that AWS leaves out, schemas, booleans and numbers that are
-// such, and only the attributes that were asked for. What it doesn't know passes as
-// it is; so does a body that is no resource.
+// such, and only the attributes that were asked for. An empty list of members is left out
+// of a list of groups, where AWS shows it of each group, whoever is in it (observed: ListGroups
+// returns an empty member list). What it doesn't know passes as it is; so does a body that
+// is no resource.
 func (v View) Present(op scim.Operation, body []byte) []byte {
 	doc := gjson.ParseBytes(body)
 	if !doc.IsObject() {
@@ -109,6 +112,7 @@ func (v View) resource(out []byte, op scim.Operation, doc gjson.Result) []byte {
 				member(name.Raw, v.meta(value, kind, op, doc.Get("id").String()))
 			}
 		case !v.wants(name.Str):
+		case name.Str == "members" && op.Is(scim.Lists) && !v.Filled && len(value.Array()) == 0:
 		case name.Str == "active":
 			member(name.Raw, boolean(value))
 		default:
@@ -189,10 +193,21 @@ func (v View) part(name string, value gjson.Result) string {
 	if whole {
 		only = nil
 	}
-	if only == nil && never == nil {
+	if only == nil && never == nil && !textual(value) {
 		return value.Raw
 	}
 	return string(parts(value, only, never))
+}
+
+// textual tells whether an element of a list says as a text that it is primary.
+func textual(value gjson.Result) (is bool) {
+	if value.IsArray() {
+		value.ForEach(func(_, one gjson.Result) bool {
+			is = one.Get("primary").Type == gjson.String
+			return !is
+		})
+	}
+	return is
 }
 
 func parts(value gjson.Result, only, never []string) []byte {
@@ -215,7 +230,11 @@ func parts(value gjson.Result, only, never []string) []byte {
 				if len(out) > 1 {
 					out = append(out, ',')
 				}
-				out = append(append(append(out, name.Raw...), ':'), part.Raw...)
+				raw := part.Raw
+				if name.Str == "primary" {
+					raw = boolean(part)
+				}
+				out = append(append(append(out, name.Raw...), ':'), raw...)
 			}
 			return true
 		})

@@ -27,6 +27,10 @@ func TestPresent(t *testing.T) {
 		`{"id":"u1","active":true,"userName":"ada","emails":[{"value":"a@b"}]`+schemas)
 	f(scim.ListGroups, View{Base: base}, `{"totalResults":"1","itemsPerPage":1,"Resources":[{"id":"g1","displayName":"E","schemas":["x"]}]}`,
 		`{"totalResults":1,"itemsPerPage":1,"Resources":[{"id":"g1","displayName":"E","schemas":["x"],"meta":{"resourceType":"Group","location":"https://gate.example/scim/v2/Groups/g1"}}]}`)
+	f(scim.ListGroups, View{}, `{"Resources":[{"id":"g1","members":[],"schemas":["x"]}]}`, `{"Resources":[{"id":"g1","schemas":["x"]}]}`)
+	f(scim.ListGroups, View{Filled: true}, `{"Resources":[{"id":"g1","members":[],"schemas":["x"]}]}`, `{"Resources":[{"id":"g1","members":[],"schemas":["x"]}]}`)
+	f(scim.GetGroup, View{}, `{"id":"g1","members":[],"schemas":["x"]}`, `{"id":"g1","members":[],"schemas":["x"]}`)
+	f(scim.GetUser, View{}, `{"id":"u1","emails":[{"value":"a@b","primary":"True"}],"schemas":["x"]}`, `{"id":"u1","emails":[{"value":"a@b","primary":true}],"schemas":["x"]}`)
 	f(scim.ListUsers, View{Base: base}, `{"totalResults":0,"Resources":[]}`, `{"totalResults":0,"Resources":[]}`)
 	f(scim.GetUser, View{Base: base}, `"nothing"`, `"nothing"`)
 }
