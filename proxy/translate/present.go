@@ -31,9 +31,9 @@ func (v View) Location(op scim.Operation, id string) string {
 // Present makes of AWS's resource, or of a list of them, what clients expect: meta
 // with the location that AWS leaves out, schemas, booleans and numbers that are
 // such, and only the attributes that were asked for. An empty list of members is left out
-// of a list of groups, where AWS shows it of each group, whoever is in it (observed: ListGroups
-// returns an empty member list). What it doesn't know passes as it is; so does a body that
-// is no resource.
+// of a list of groups, where AWS shows it of each group, whoever is in it (SCIM developer
+// guide, ListGroups). What it doesn't know passes as it is; so does a body that is no
+// resource.
 func (v View) Present(op scim.Operation, body []byte) []byte {
 	doc := gjson.ParseBytes(body)
 	if !doc.IsObject() {
