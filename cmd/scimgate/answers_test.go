@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/scimgate/scimgate/bench/standin"
 	"github.com/scimgate/scimgate/proxy"
 	"github.com/scimgate/scimgate/proxy/guard"
-	"github.com/scimgate/scimgate/proxy/tokens"
 )
 
 // adminAsks is a request to the admin listener.
@@ -334,17 +332,7 @@ func TestDeactivationIsBelievedOnlyIfShown(t *testing.T) {
 // A gateway that holds AWS's token knows who may use it, and carries on by itself
 // the deactivations that have failed, until the user is activated again.
 func TestGatewayHoldsTheToken(t *testing.T) {
-	dir := t.TempDir()
-	token, line := tokens.Make("okta")
-	file, held := filepath.Join(dir, "tokens"), filepath.Join(dir, "aws")
-	for path, text := range map[string]string{file: line, held: standin.DefaultToken} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := play(t, stage{settings: func(s *proxy.Settings) {
-		s.Tokens = tokens.Settings{File: file, Upstream: "file:" + held}
-	}})
+	c, token := holding(t, guard.Limit{})
 	if r := c.through(401, "GET", "/Users?count=2", ""); !strings.Contains(r.detail(), "SG137") || len(c.aws.Journal()) > 0 {
 		t.Errorf("got %q with %d calls, want AWS's own token refused here", r.detail(), len(c.aws.Journal()))
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/scimgate/scimgate/proxy/tokens"
 )
 
-// holding is a gateway that holds AWS's token, and one deactivation a window.
-func holding(t *testing.T) *scene {
+// holding is a gateway that holds AWS's token, with a token of its own for Okta and a limit
+// for deactivations.
+func holding(t *testing.T, deactivations guard.Limit) (c *scene, token string) {
 	dir := t.TempDir()
 	token, line := tokens.Make("okta")
 	file, held := filepath.Join(dir, "tokens"), filepath.Join(dir, "aws")
@@ -23,12 +24,11 @@ func holding(t *testing.T) *scene {
 			t.Fatal(err)
 		}
 	}
-	c := play(t, stage{settings: func(s *proxy.Settings) {
+	c = play(t, stage{settings: func(s *proxy.Settings) {
 		s.Tokens = tokens.Settings{File: file, Upstream: "file:" + held}
-		s.Guard.Deactivations = guard.Limit{Mode: guard.HoldIt, Floor: 1}
+		s.Guard.Deactivations = deactivations
 	}})
-	c.token = token
-	return c
+	return c, token
 }
 
 const deactivation = `{` + patchOp + `,"Operations":[{"op":"replace","value":{"active":false}}]}`
@@ -37,7 +37,8 @@ const deactivation = `{` + patchOp + `,"Operations":[{"op":"replace","value":{"a
 // gateway itself only after a release; one that AWS has failed is carried on at once, and
 // counted once for all its tries.
 func TestHeldDeactivationWaitsForARelease(t *testing.T) {
-	c := holding(t)
+	c, token := holding(t, guard.Limit{Mode: guard.HoldIt, Floor: 1})
+	c.token = token
 	ids := c.people(2)
 	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Status: 500, Times: 1})
 	c.through(429, "PATCH", "/Users/"+ids[0], deactivation)
