@@ -86,12 +86,14 @@ func (a *applier) place(i int32, e Edit, edits []Edit) error {
 		m.replace = i + 1
 	case Rename:
 		m.rename = i + 1
-	case Insert, Append:
-		for _, g := range m.grow {
-			if e.Kind == Insert && edits[g].Name == e.Name {
+	case Insert:
+		for _, g := range m.grow { // an object has few members
+			if edits[g].Name == e.Name {
 				return errOverlap
 			}
 		}
+		m.grow = append(m.grow, i)
+	case Append:
 		m.grow = append(m.grow, i)
 	}
 	for at := e.At; at >= 0 && !a.marks[at].dirty; at = a.doc.Nodes[at].Parent {

@@ -1,9 +1,7 @@
 package rules
 
 import (
-	"bytes"
 	"math/bits"
-	"strings"
 	"sync"
 
 	"github.com/scimgate/scimgate/rules/scim"
@@ -34,6 +32,9 @@ type judge struct {
 	edits        []Edit
 	pending      []absence
 	changes      []Change
+	last         map[*Attribute]int32 // where the last change of an attribute without filter is
+	claims       map[claim]int32      // what this round's edits want, as the index of the edit
+	once         any                  // see Node.Once
 	change       *Change
 	wantsCurrent bool
 	active       activity
@@ -70,7 +71,7 @@ func (s *Set) Judge(target scim.Target, body, current []byte) Verdict {
 	*j = judge{
 		set: s, op: target.Operation, variant: variantOf(target.Operation), id: target.ID,
 		findings: j.findings[:0], repaired: nil, edits: j.edits[:0], pending: j.pending[:0], changes: j.changes[:0],
-		counts:  j.counts,
+		counts: j.counts, last: j.last, claims: j.claims,
 		scratch: j.scratch, currentDoc: j.currentDoc,
 	}
 	if current != nil {
@@ -89,6 +90,7 @@ func (s *Set) Judge(target scim.Target, body, current []byte) Verdict {
 func (j *judge) rounds(body []byte) (v Verdict) {
 	j.doc = &j.scratch
 	text := body
+	var original scim.Document // for places of findings of later rounds
 	for round := 0; ; round++ {
 		fault, ok := j.doc.Scan(text)
 		if !ok {
@@ -98,16 +100,21 @@ func (j *judge) rounds(body []byte) (v Verdict) {
 			return Verdict{Document: body, Findings: j.set.Faults([]scim.Fault{{Kind: scim.ListInPlace, End: len(text)}}), Unreadable: true}
 		}
 		j.findings, j.edits, j.pending, j.changes, j.active = j.findings[:0], j.edits[:0], j.pending[:0], j.changes[:0], untouched
+		j.once = nil
+		clear(j.claims)
 		j.counts = append(j.counts[:0], j.set.none...)
 		done := len(j.repaired)
 		j.round()
 		for i := range j.repaired[done:] {
-			j.locate(&j.repaired[done+i], body, round)
+			if round > 0 {
+				j.repaired[done+i].locate(&original, body)
+			}
 		}
 		if len(j.edits) == 0 || round == maxRounds {
 			break
 		}
-		edited, err := Apply(j.doc, j.edits, j.vital, j.stays)
+		settings := j.settings()
+		edited, err := Apply(j.doc, j.edits, func(at int32) bool { return j.vital(at, settings) }, func(at int32) bool { return j.stays(at, settings) })
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
@@ -118,7 +125,7 @@ func (j *judge) rounds(body []byte) (v Verdict) {
 	v.Nothing = j.variant == patching && j.doc.Child(0, "Operations") < 0
 	if len(j.findings) > 0 && len(j.repaired) > 0 {
 		for i := range j.findings {
-			j.locate(&j.findings[i], body, 1)
+			j.findings[i].locate(&original, body)
 		}
 	}
 	if len(j.findings)+len(j.repaired) > 0 {
@@ -128,13 +135,12 @@ func (j *judge) rounds(body []byte) (v Verdict) {
 	return v
 }
 
-// locate gives a finding of a later round its place in the text as it came.
-func (j *judge) locate(f *Finding, body []byte, round int) {
-	if round == 0 {
-		return
+// locate gives a finding of a later round its place in the text as it came. The first one
+// reads that text.
+func (f *Finding) locate(original *scim.Document, body []byte) {
+	if original.Nodes == nil {
+		original.Scan(body)
 	}
-	var original scim.Document
-	original.Scan(body)
 	n := &original.Nodes[original.Locate(f.value)]
 	f.Span = Span{int(n.Start), int(n.End)}
 	if f.absent {
@@ -222,6 +228,8 @@ func (j *judge) value(at int32, r *row) {
 				j.run(hooks, EmptyObject&hooks.when, c, r.Attribute)
 			case e.Shape == scim.Null:
 				j.run(hooks, Nulled&hooks.when, c, r.Attribute)
+			case hollow(e) == Empty && r.Traits&Optional != 0:
+				j.run(hooks, Empty&hooks.when, c, r.Attribute)
 			default:
 				j.run(hooks, Mistyped&hooks.when, c, r.Attribute)
 			}
@@ -280,6 +288,7 @@ func (j *judge) hit(c *compiled, n Node) {
 				if j.contradicts(edits) {
 					return // another repair of this value goes first; this one has its turn in the next round
 				}
+				j.claim(edits)
 				f.Did = did
 				if told {
 					j.repaired = append(j.repaired, f)
@@ -293,61 +302,4 @@ func (j *judge) hit(c *compiled, n Node) {
 	if f.Disposition != Off && told {
 		j.findings = append(j.findings, f)
 	}
-}
-
-// contradicts tells whether one of the edits wants something else of a value than
-// one of this round's. Edits of one repair belong together.
-func (j *judge) contradicts(edits []Edit) bool {
-	for _, e := range edits {
-		if e.Kind != Replace && e.Kind != Insert {
-			continue
-		}
-		for _, o := range j.edits {
-			if o.At == e.At && o.Kind == e.Kind && o.Name == e.Name && !bytes.Equal(o.New, e.New) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// vital tells whether the enclosing object means nothing without the value: the
-// value of a PATCH operation, or a part that the table calls vital.
-func (j *judge) vital(at int32) bool {
-	for i := range j.changes {
-		value := j.changes[i].Value
-		if j.changes[i].member() {
-			value = j.doc.Nodes[value].Parent
-		}
-		if at == value {
-			return true
-		}
-	}
-	return j.set.vital[strings.ToLower(j.doc.Name(at))] && j.doc.Nodes[at].Parent > 0
-}
-
-// stays tells whether an object or a list is kept although repairs have emptied it,
-// since it is to be judged as such: a list that a PATCH sets, for then it clears the
-// attribute; and an element that has to have something in it, for it stands for
-// somebody.
-func (j *judge) stays(at int32) bool {
-	n := &j.doc.Nodes[at]
-	for i := range j.changes {
-		switch c := &j.changes[i]; {
-		case at == c.Value && n.Shape == scim.Array:
-			return true
-		case at == c.Value || n.Parent == c.Value:
-			return c.row.peopled()
-		}
-	}
-	if j.variant == patching || n.Parent <= 0 || j.doc.Nodes[n.Parent].Parent != 0 {
-		return false
-	}
-	list, _ := j.root.find(j.doc, n.Parent)
-	return list.peopled()
-}
-
-// peopled tells of a multi-valued attribute with a part that each element must have.
-func (r *row) peopled() bool {
-	return r != nil && r.Traits&Multi != 0 && r.sub != nil && r.sub.needed != 0
 }

@@ -24,6 +24,7 @@ type Change struct {
 	Op        string     // add, replace, remove
 	At        int32      // of the operation; of the member, if it has no path
 	Value     int32      // of the new value, -1 if it has none
+	PathAt    int32      // of the path, -1 if it has none
 	Path      scim.Path  // zero if there is none
 	Attribute *Attribute // that the path leads to, nil without path
 
@@ -31,7 +32,6 @@ type Change struct {
 	spelled   scim.Path // the path, with the names as the rows have them
 	operation int32
 	opAt      int32 // of its op, -1 if it has none
-	pathAt    int32 // of its path, -1 if it has none
 }
 
 // member tells that the change is a member of a value without path.
@@ -117,6 +117,20 @@ func (n Node) Change() *Change { return n.change }
 // Changes are all operations of the PATCH that could be understood.
 func (n Node) Changes() []Change { return n.j.changes }
 
+// SetLater tells whether a change of the PATCH behind the node's own is about the same
+// attribute, and not only about some of its values.
+func (n Node) SetLater() bool { return n.change != nil && n.j.last[n.Attribute] > n.change.At }
+
+// Once is what compute returns: it is called for the first of all the nodes of a document
+// that ask, so that what depends on the document as a whole is found once. One kind of
+// value can be kept.
+func (n Node) Once(compute func() any) any {
+	if n.j.once == nil {
+		n.j.once = compute()
+	}
+	return n.j.once
+}
+
 // Current is the resource as the upstream has it; nil if it isn't known. Asking
 // for one that could be read makes the verdict say so.
 func (n Node) Current() *scim.Document {
@@ -145,10 +159,11 @@ func (n Node) Clear() []Edit {
 	case c.Op == "add" && n.At == c.Value && n.Traits&Multi != 0: // adding nothing to a list adds nothing
 		return n.LeaveOut()
 	case n.At == c.Value && !c.member():
-		return []Edit{
-			{Kind: Replace, At: c.opAt, New: []byte(`"remove"`)},
-			{Kind: Detach, At: n.At},
+		edits := []Edit{{Kind: Replace, At: c.opAt, New: []byte(`"remove"`)}, {Kind: Detach, At: n.At}}
+		if n.Traits&Vital != 0 {
+			edits = append(edits, Edit{Kind: Replace, At: c.PathAt, New: scim.AppendString(nil, n.clearing())})
 		}
+		return edits
 	}
 	return []Edit{{Kind: Remove, At: n.At}, n.Removal(n.clearing())}
 }
@@ -181,7 +196,7 @@ func (n Node) insideElement() bool {
 	if c.row != nil && c.row.Traits&Multi != 0 && c.Path.Filter == nil && n.Traits&Vital == 0 && n.At != c.Value {
 		return true
 	}
-	for at := n.Doc.Nodes[n.At].Parent; at > c.At; at = n.Doc.Nodes[at].Parent {
+	for at := n.Doc.Nodes[n.At].Parent; at >= c.Value && c.Value >= 0; at = n.Doc.Nodes[at].Parent {
 		if n.Doc.Nodes[at].Shape == scim.Array {
 			return true
 		}
@@ -193,7 +208,7 @@ func (n Node) insideElement() bool {
 // has it.
 func (n Node) Respell() []Edit {
 	switch c := n.change; {
-	case c != nil && n.At == c.pathAt:
+	case c != nil && n.At == c.PathAt:
 		return []Edit{{Kind: Replace, At: n.At, New: scim.AppendString(nil, c.spelled.String())}}
 	case c != nil && n.At == c.At:
 		return []Edit{{Kind: Rename, At: n.At, Name: c.spelled.String()}}
@@ -225,7 +240,7 @@ func (n Node) place() string {
 		return scim.JoinPath(n.Doc.Path(n.At), last)
 	case n.Signs&Absent != 0:
 		return n.Path
-	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At || n.At == n.change.pathAt):
+	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At || n.At == n.change.PathAt):
 		return n.change.Path.String()
 	}
 	path := n.Doc.Path(n.At)

@@ -22,6 +22,15 @@ func (j *judge) patch(resource *schema) {
 			j.read(at, resource)
 		}
 	}
+	if j.last == nil {
+		j.last = map[*Attribute]int32{}
+	}
+	clear(j.last)
+	for i := range j.changes {
+		if c := &j.changes[i]; c.row != nil && c.Path.Filter == nil {
+			j.last[c.Attribute] = c.At
+		}
+	}
 	for i := range j.changes {
 		j.change = &j.changes[i]
 		j.carryOut(j.change, resource)
@@ -32,16 +41,16 @@ func (j *judge) patch(resource *schema) {
 // read takes an operation apart. What is wrong with its frame has been judged. The
 // members of a value without path are attributes, and paths, as Entra ID sends them.
 func (j *judge) read(at int32, resource *schema) {
-	c := Change{At: at, operation: at, opAt: j.doc.Child(at, "op"), Value: j.doc.Child(at, "value"), pathAt: j.doc.Child(at, "path")}
+	c := Change{At: at, operation: at, opAt: j.doc.Child(at, "op"), Value: j.doc.Child(at, "value"), PathAt: j.doc.Child(at, "path")}
 	if c.opAt >= 0 {
 		c.Op = strings.ToLower(j.doc.String(c.opAt))
 	}
-	if p := c.pathAt; p >= 0 && j.doc.Nodes[p].Shape == scim.String && hollow(&j.doc.Nodes[p]) == 0 {
+	if p := c.PathAt; p >= 0 && j.doc.Nodes[p].Shape == scim.String && hollow(&j.doc.Nodes[p]) == 0 {
 		c.lead(resource, j.doc.String(p))
 		j.changes = append(j.changes, c)
 		return
 	}
-	c.pathAt = -1
+	c.PathAt = -1
 	if c.Op == "remove" || c.Value < 0 || j.doc.Nodes[c.Value].Shape != scim.Object || j.doc.Nodes[c.Value].Count == 0 {
 		j.changes = append(j.changes, c)
 		return
@@ -85,7 +94,7 @@ func (j *judge) carryOut(c *Change, resource *schema) {
 	on := &c.row.on[patching]
 	name := c.At
 	if !c.member() {
-		name = c.pathAt
+		name = c.PathAt
 	}
 	if j.misspelled(c, name) {
 		j.run(on, Miscased, name, c.Attribute)
@@ -121,8 +130,8 @@ func (j *judge) pathless(c *Change) {
 	frame := j.set.message.named("Operations").sub
 	path, value := frame.named("path"), frame.named("value")
 	switch {
-	case c.pathAt >= 0:
-		j.run(&path.on[patching], Malformed, c.pathAt, path.Attribute)
+	case c.PathAt >= 0:
+		j.run(&path.on[patching], Malformed, c.PathAt, path.Attribute)
 	case c.Op == "remove":
 		j.run(&path.on[patching], Absent, c.At, path.Attribute)
 	case c.Value < 0:

@@ -10,6 +10,7 @@ import (
 // schema is one complex type with its rows, ready to be asked by name.
 type schema struct {
 	path     string
+	core     string // of a resource, the URN of its own schema, which says nothing in a path
 	rows     []row
 	slots    []uint8 // open addressing by hash; index of a row, one up
 	needed   uint64  // one bit for each row that must be there, or has a part that must
@@ -144,7 +145,7 @@ func (s *schema) named(name string) *row {
 // resolve is the row that a PATCH path leads to, or nil.
 func (s *schema) resolve(p scim.Path) *row {
 	in := s
-	if p.Schema != "" && !strings.EqualFold(p.Schema, scim.UserSchema) && !strings.EqualFold(p.Schema, scim.GroupSchema) {
+	if p.Schema != "" && !strings.EqualFold(p.Schema, s.core) {
 		r := s.named(p.Schema)
 		if r == nil || p.Attribute == "" {
 			return r
@@ -164,15 +165,17 @@ func (s *schema) resolve(p scim.Path) *row {
 	return r.sub.named(p.Sub)
 }
 
-// spell is a path with its names as the rows have them, as far as there are any.
+// spell is a path with its names as the rows have them, as far as there are any, and
+// without the URN of the resource's own schema.
 func (s *schema) spell(p scim.Path) scim.Path {
 	in := s
 	switch {
 	case p.Schema == "":
-	case strings.EqualFold(p.Schema, scim.UserSchema):
-		p.Schema = scim.UserSchema
-	case strings.EqualFold(p.Schema, scim.GroupSchema):
-		p.Schema = scim.GroupSchema
+	case strings.EqualFold(p.Schema, s.core):
+		if p.Attribute == "" {
+			return p
+		}
+		p.Schema = ""
 	default:
 		r := s.named(p.Schema)
 		if r == nil || r.sub == nil {

@@ -61,11 +61,13 @@ func New(c Contract, settings Settings) (*Set, error) {
 	for _, t := range []struct {
 		to   **schema
 		from []Attribute
-	}{{&s.users, c.Users}, {&s.groups, c.Groups}, {&s.message, c.Message}} {
+		core string
+	}{{&s.users, c.Users, scim.UserSchema}, {&s.groups, c.Groups, scim.GroupSchema}, {&s.message, c.Message, scim.PatchSchema}} {
 		built, err := build(t.from)
 		if err != nil {
 			return nil, err
 		}
+		built.core = t.core
 		*t.to = built
 		for _, a := range t.from {
 			if a.Traits&Vital != 0 {

@@ -40,7 +40,7 @@ func (f *Finding) fill(text string) string {
 		field = f.Path
 	}
 	if entra == "" {
-		entra = f.Path
+		entra = "what is mapped to " + f.Path
 	}
 	return strings.NewReplacer("{at}", f.Path, "{note}", f.Note, "{field}", field, "{entra}", entra).Replace(text)
 }

@@ -98,7 +98,7 @@ func newSigner(s Settings, h *hooks) (*signer, error) {
 			return nil, nil
 		}
 		path = s.File + ".signing"
-		if err := keepSigningKey(path, s.File+".pub", h); err != nil {
+		if err := keepSigningKey(path, h); err != nil {
 			return nil, fmt.Errorf("cannot make the key that signs checkpoints: %w", err)
 		}
 	}
@@ -115,28 +115,39 @@ func newSigner(s Settings, h *hooks) (*signer, error) {
 	if err != nil || !ok {
 		return nil, fmt.Errorf("cannot use %q as the key that signs checkpoints: it holds no Ed25519 key in PKCS #8", path)
 	}
-	return &signer{key, keyID(key.Public().(ed25519.PublicKey))}, nil
+	public := key.Public().(ed25519.PublicKey)
+	if s.SigningKeyFile == "" {
+		if err := showKey(s.File+".pub", public, h); err != nil {
+			return nil, fmt.Errorf("cannot write the public key of checkpoints: %w", err)
+		}
+	}
+	return &signer{key, keyID(public)}, nil
 }
 
-// keepSigningKey makes both files if there is no private one. The log's lock keeps
+// showKey sees to it that a file holds the public key.
+func showKey(path string, key ed25519.PublicKey, h *hooks) error {
+	if has, err := ReadPublicKey(path); err == nil && has.Equal(key) {
+		return nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return err
+	}
+	return writeWhole(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644, h)
+}
+
+// keepSigningKey makes the private key's file if there is none. The log's lock keeps
 // others out.
-func keepSigningKey(private, public string, h *hooks) error {
+func keepSigningKey(private string, h *hooks) error {
 	if _, err := os.Lstat(private); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	open, key, err := ed25519.GenerateKey(rand.Reader)
+	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return err
-	}
-	shown, err := x509.MarshalPKIXPublicKey(open)
-	if err != nil {
-		return err
-	}
-	if err := writeWhole(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: shown}), 0o644, h); err != nil {
 		return err
 	}
 	return writeWhole(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600, h)

@@ -99,11 +99,11 @@ func (j *Journal) commit(seq uint64) error {
 // writeBatch is called with mu held and returns with it held; the disk is at work
 // in between.
 func (j *Journal) writeBatch() {
-	lines, last, hash := j.pending, j.seq, j.hash
+	lines, last, hash, scarce := j.pending, j.seq, j.hash, j.scarce != nil
 	j.pending, j.spare, j.writing = j.spare[:0], nil, true
 	j.mu.Unlock()
 	op, err := j.put(lines)
-	rotated := err == nil && j.rotate(len(lines), last)
+	rotated := err == nil && !scarce && j.rotate(len(lines), last) // what has space is not left for what has none
 	j.mu.Lock()
 	j.writing = false
 	if cap(lines) <= keepBytes {

@@ -184,6 +184,9 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", path, at.Mode().Type())
 	}
+	if err := takeBack(path, h); err != nil {
+		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)
+	}
 	f, err := h.make(path, os.O_RDWR|os.O_APPEND|noFollow, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)
@@ -200,30 +203,85 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	return f, found, nil
 }
 
-// takeUp reads the end of the log: of the active segment, and of the one before, in
-// which intents may be that have no outcome. The file of that one stays open as long
-// as the chain is needed, which is until the process has started.
+// What is read of closed segments at a start, where an intent may be that has no outcome:
+// those of so many bytes in all, but the last one in any case, and not those that were
+// closed so long before the end that no call can have been out since.
+const (
+	backBytes    = verifyBytes
+	backSegments = 64
+	backFor      = time.Hour
+)
+
+// takeUp reads the end of the log: of the active segment, and of those before. Their files
+// stay open as long as the chain is needed, which is until the process has started.
 func takeUp(f *os.File, path string) (*chain, error) {
 	before, err := Segments(path)
 	if err != nil {
 		return nil, err
 	}
+	before = before[:len(before)-1]
 	found := &chain{anchored: true}
-	if size, err := f.Stat(); err == nil && len(before) > 1 && size.Size() <= verifyBytes {
-		last, err := os.Open(before[len(before)-2])
-		if err != nil {
-			return nil, err
+	back, err := lookBack(f, before)
+	if err != nil {
+		return nil, err
+	}
+	for i, segment := range back {
+		next := f
+		if i+1 < len(back) {
+			next = back[i+1]
 		}
-		found.anchored = false // it may begin in the middle of the chain
-		if found, err = takeStock(found, last, verifyBytes, f); err != nil {
-			return nil, fmt.Errorf("segment %s: %w", last.Name(), err)
+		if i == 0 {
+			found.anchored = false // it may begin in the middle of the chain
+		}
+		found.at = 0
+		if found, err = takeStock(found, segment, verifyBytes, next); err != nil {
+			return nil, fmt.Errorf("segment %s: %w", segment.Name(), err)
 		}
 	}
 	found.at = 0
-	if first, _, _, err := firstOf(f); err == nil && first > 1 && len(before) == 1 {
+	if first, _, _, err := firstOf(f); err == nil && first > 1 && len(before) == 0 {
 		found.anchored = false // the segments before it were taken away
 	}
 	return takeStock(found, f, verifyBytes, nil)
+}
+
+// lookBack opens the closed segments that are read, oldest first.
+func lookBack(f *os.File, before []string) (back []*os.File, err error) {
+	size, err := f.Stat()
+	if err != nil || size.Size() > verifyBytes {
+		return nil, err
+	}
+	end, follows := beganAt(f), beganAt(f)
+	for bytes := int64(0); len(before) > 0 && len(back) < backSegments; before = before[:len(before)-1] {
+		segment, err := os.Open(before[len(before)-1])
+		if err != nil {
+			return nil, err
+		}
+		at, err := segment.Stat()
+		if err != nil {
+			return nil, err
+		}
+		bytes += at.Size()
+		began := beganAt(segment)
+		if end.IsZero() {
+			end = began
+		}
+		if len(back) > 0 && (bytes > backBytes || end.Sub(follows) > backFor) {
+			return back, segment.Close()
+		}
+		back = slices.Insert(back, 0, segment)
+		follows = began
+	}
+	return back, nil
+}
+
+// beganAt is the time of a segment's first record, zero if it has none.
+func beganAt(f *os.File) time.Time {
+	var rec Record
+	if _, _, line, err := firstOf(f); err != nil || line == nil || json.Unmarshal(line, &rec) != nil {
+		return time.Time{}
+	}
+	return rec.Time
 }
 
 // takeStock reads the last bytes of a segment, at most so many; next is the one that

@@ -60,10 +60,10 @@ func (j *Journal) Reopen() error {
 		j.mu.Unlock()
 		return ErrClosed
 	}
-	old := j.file
+	old, durable := j.file, j.durable
 	j.writing = true // nobody else writes; what is joined meanwhile goes into the new one
 	j.mu.Unlock()
-	next, err := j.segment.changeToNew(old, nil)
+	next, err := j.segment.changeToNew(old, nil, durable)
 	j.mu.Lock()
 	j.writing = false
 	j.done.Broadcast()
@@ -100,14 +100,14 @@ func (j *Journal) goOn() error {
 	lines := slices.Clone(j.pending)
 	last, sum := j.seq, j.hash
 	j.seq, j.hash, j.pending = j.durable, j.sealed, j.pending[:0]
-	old, fault := j.file, j.fault
+	old, fault, durable := j.file, j.fault, j.durable
 	j.writing = true
 	j.mu.Unlock()
 	var scarce *Fault
-	next, err := j.segment.changeToNew(old, lines)
+	next, err := j.segment.changeToNew(old, lines, durable)
 	if err != nil && j.segment.reserve != nil {
 		scarce = fault
-		next, err = j.segment.changeToReserve(old, lines)
+		next, err = j.segment.changeToReserve(old, lines, durable)
 	}
 	j.mu.Lock()
 	j.writing = false

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,6 +39,10 @@ type segment struct {
 	size    int64
 	born    time.Time
 
+	// placed stands under the log's name, though a fault behind that has kept the journal
+	// from going on in it; nil if nothing does. Nothing in it counts.
+	placed os.FileInfo
+
 	doomed []doomed // segments to be deleted; guarded by the journal's mu
 }
 
@@ -68,10 +73,8 @@ func (g *segment) begin(f *os.File, found *chain) error {
 		return err
 	}
 	g.size = status.Size()
-	if g.size > 0 {
-		if g.first, _, _, err = firstOf(f); err != nil { // a crash has cut it off
-			g.first = found.seq + 1
-		}
+	if g.first, _, _, err = firstOf(f); err != nil || g.first == 0 { // a crash has cut it off, or nothing is written yet
+		g.first = found.seq + 1
 	}
 	return nil
 }
@@ -83,14 +86,11 @@ func (j *Journal) rotate(written int, last uint64) bool {
 	if g.path == "-" {
 		return false
 	}
-	if g.first == 0 {
-		g.first = 1
-	}
 	g.size += int64(written)
 	if (g.most < 0 || g.size < g.most) && (g.age < 0 || time.Since(g.born) < g.age) {
 		return false
 	}
-	next, err := g.changeToNew(j.file, nil)
+	next, err := g.changeToNew(j.file, nil, last)
 	if err != nil {
 		g.born = time.Now() // not at every record again
 		return false
@@ -100,25 +100,28 @@ func (j *Journal) rotate(written int, last uint64) bool {
 	return true
 }
 
-// changeToNew puts a new file in the place of the segment.
-func (g *segment) changeToNew(old file, lines []byte) (file, error) {
+// changeToNew puts a new file in the place of the segment; durable is the last record that
+// counts.
+func (g *segment) changeToNew(old file, lines []byte, durable uint64) (file, error) {
 	f, err := g.create(g.path + ".new")
 	if err != nil {
 		return nil, err
 	}
-	return g.change(old, f, lines)
+	return g.change(old, f, lines, durable)
 }
 
 // changeToReserve puts the reserve in the place of the segment. It is used up by that.
-func (g *segment) changeToReserve(old file, lines []byte) (file, error) {
+func (g *segment) changeToReserve(old file, lines []byte, durable uint64) (file, error) {
 	f := g.reserve
 	g.reserve = nil
-	return g.change(old, f, lines)
+	return g.change(old, f, lines, durable)
 }
 
 // change puts another file in the place of the segment, with lines in it that are
-// durable. The old one gets the name of its first record if it still has its place.
-func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
+// durable. The old one gets the name of its first record, if it still has its place and
+// holds one that counts; otherwise it is replaced. Whatever fails, the next try goes on
+// from there, and so does the next start: see [takeBack].
+func (g *segment) change(old file, f *os.File, lines []byte, durable uint64) (file, error) {
 	fresh := f.Name()
 	next := g.hooks.wrapped(logFile{f, g.path})
 	give := func(err error) (file, error) { return nil, errors.Join(err, next.Close(), g.hooks.remove(fresh)) }
@@ -131,19 +134,8 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 		}
 	}
 	crash.At(crash.SegmentMade)
-	switch err := old.Check(); {
-	case err == nil:
-		closed := fmt.Sprintf("%s.%012d", g.path, max(g.first, 1))
-		if _, err := os.Lstat(closed); err == nil {
-			return give(fmt.Errorf("%s is there already", closed))
-		}
-		if err := g.hooks.rename(g.path, closed); err != nil {
-			return give(err)
-		}
-	default:
-		if _, err := os.Lstat(g.path); err == nil {
-			return give(fmt.Errorf("%s is another file", g.path))
-		}
+	if err := g.leave(old, durable); err != nil {
+		return give(err)
 	}
 	crash.At(crash.SegmentClosed)
 	if err := g.hooks.rename(fresh, g.path); err != nil {
@@ -151,10 +143,50 @@ func (g *segment) change(old file, f *os.File, lines []byte) (file, error) {
 	}
 	crash.At(crash.SegmentPlaced)
 	if err := g.hooks.syncDir(filepath.Dir(g.path)); err != nil {
-		return give(err)
+		placed, unknown := f.Stat()
+		g.placed = placed
+		return nil, errors.Join(err, unknown, next.Close())
 	}
+	g.placed = nil
 	_ = old.Close() // what was synced is safe
 	return next, nil
+}
+
+// leave makes the log's name free for another segment, or finds that what has it may be
+// replaced. The closed one's name is durable before anything takes its place: otherwise a
+// loss of power could leave the new one alone.
+func (g *segment) leave(old file, durable uint64) error {
+	if err := old.Check(); err != nil {
+		at, err := os.Lstat(g.path)
+		if err == nil && (g.placed == nil || !os.SameFile(at, g.placed)) {
+			return fmt.Errorf("%s is another file", g.path)
+		}
+		return nil
+	}
+	if g.first > durable {
+		return nil
+	}
+	closed := fmt.Sprintf("%s.%012d", g.path, g.first)
+	if _, err := os.Lstat(closed); err == nil {
+		return fmt.Errorf("%s is there already", closed)
+	}
+	if err := g.hooks.rename(g.path, closed); err != nil {
+		return err
+	}
+	return g.hooks.syncDir(filepath.Dir(g.path))
+}
+
+// takeBack ends a change of segments that a crash has cut off between the two names: the
+// segment that was closed last, of which nothing follows, is the active one again.
+func takeBack(path string, h *hooks) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	names, err := Segments(path)
+	if err != nil || len(names) < 2 {
+		return err
+	}
+	return h.rename(names[len(names)-2], path)
 }
 
 // retire tells of the segments that are one too many, and deletes those of which was

@@ -24,7 +24,7 @@ var addresses = []rules.Rule{{
 	ID:    incompleteAddress,
 	Title: "{at} is incomplete: {note}",
 	Fix:   "In Okta: fill in Street address, City, State, Zip code and Country code of the user's profile, or unmap all five.",
-	Entra: "map {entra}, or none of them.",
+	Entra: "map streetAddress, city, state, postalCode and usageLocation (or country), or none of the five.",
 	Why: "AWS's guide for Okta demands all five parts or none. An address that AWS has whole already is completed from there if every " +
 		"part that was sent agrees with it. Else it is left out, and an update keeps the address that AWS has: nothing is invented, nothing is wiped.",
 	AWS:     unparsable,
@@ -37,9 +37,7 @@ var addresses = []rules.Rule{{
 	Repair: []rules.Repair{
 		{Kind: rules.Mend, Mend: completeAddress},
 		{Kind: rules.Drop, Mend: keepAddress},
-		{Kind: rules.Drop, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
-			return n.LeaveOut(), "left out", true
-		}},
+		{Kind: rules.Drop, Mend: leaveAddress},
 	},
 }}
 
@@ -49,7 +47,7 @@ var addresses = []rules.Rule{{
 func incomplete(n rules.Node) (rules.Span, string, bool) {
 	var has [len(parts)]bool
 	if n.Signs&rules.Parts != 0 {
-		has = resulting(n)
+		has = n.Once(func() any { return resulting(n) }).([len(parts)]bool)
 	} else {
 		for i, p := range parts {
 			has[i] = filled(n.Doc, n.At, p.attribute)
@@ -189,6 +187,15 @@ func completeAddress(n rules.Node) ([]rules.Edit, string, bool) {
 		}
 	}
 	return edits, "completed from the address that AWS has", true
+}
+
+// leaveAddress leaves the address out; of a PATCH that sets the list of addresses, the
+// change, since an empty list would take away the address that AWS has.
+func leaveAddress(n rules.Node) ([]rules.Edit, string, bool) {
+	if c := n.Change(); c != nil && c.Attribute != nil && c.Attribute.Path == "addresses" {
+		return []rules.Edit{{Kind: rules.Remove, At: c.At}}, "left out", true
+	}
+	return n.LeaveOut(), "left out", true
 }
 
 // keepAddress puts AWS's own address into a replacement, which would wipe it

@@ -2,6 +2,8 @@ package aws
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/scimgate/scimgate/rules"
@@ -13,8 +15,8 @@ import (
 // topics are the parts of the catalogue, by the first digits of the IDs.
 var topics = []struct{ prefix, title string }{
 	{"SG10", "The URL"}, {"SG11", "The URL, refused"}, {"SG12", "The URL, refused"}, {"SG13", "Headers and token"}, {"SG2", "JSON"},
-	{"SG30", "Names that AWS requires"}, {"SG31", "Values and characters"}, {"SG32", "What AWS does not take"}, {"SG33", "One value only"},
-	{"SG4", "Addresses"}, {"SG5", "PATCH"}, {"SG6", "Groups"}, {"SG7", "Filters and queries"}, {"SG8", "Guards against accidents"}, {"SG9", "What AWS answers to a sound request"},
+	{"SG30", "Names"}, {"SG31", "Values and characters"}, {"SG32", "What AWS does not take"}, {"SG33", "One value only, and ids"},
+	{"SG34", "What is not settled, and odd forms"}, {"SG4", "Addresses"}, {"SG5", "PATCH"}, {"SG6", "Groups"}, {"SG7", "Filters and queries"}, {"SG8", "Guards against accidents"}, {"SG9", "What AWS answers to a sound request"},
 }
 
 // Catalogue is the reference of all rules, in Markdown: what AWS means when it
@@ -50,15 +52,16 @@ AWS answers nearly every fault of a SCIM request with one sentence: *Request is 
 Each has an id that never changes. Its disposition can be set to off, warn, repair or reject by ` + "`rules:`" + ` in the configuration; ` + "`scimgate rules SG302`" + ` prints the same as this page. This file is made from the declarations in rules/aws by ` + "`go generate ./rules/aws`" + `.
 `)
 	last := ""
-	for r, d := range set.Rules {
+	dispositions := maps.Collect(set.Rules)
+	for _, r := range slices.SortedFunc(maps.Keys(dispositions), func(a, b *rules.Rule) int { return strings.Compare(a.ID, b.ID) }) {
 		for _, topic := range topics {
 			if strings.HasPrefix(r.ID, topic.prefix) && topic.title != last {
 				last = topic.title
 				fmt.Fprintf(&b, "\n## %s\n", last)
 			}
 		}
-		b.WriteString("\n### " + r.ID + " " + Plain(r.Title) + "\n\n")
-		b.WriteString(Page(r, d))
+		b.WriteString("\n### " + r.ID + " " + rules.Sentence(Plain(r.Title)) + "\n\n")
+		b.WriteString(Page(r, dispositions[r]))
 		bad, repaired, _ := Example(r.ID)
 		block := func(title, text string) {
 			if text != "" {
@@ -151,7 +154,8 @@ func Page(r *rules.Rule, d rules.Disposition) string {
 	fields, entra := consoles(r)
 	line("Field in Okta", fields)
 	line("Attribute in Entra ID", entra)
-	line("What to do", strings.ReplaceAll(r.Fix, "{field}", "the field"))
+	line("What to do", strings.NewReplacer("{field}", "the field", "{entra}", "the attribute").Replace(r.Fix))
+	line("In Entra ID", strings.NewReplacer("{entra}", "the attribute", "{at}", "it").Replace(r.Entra))
 	line("Source", r.Source.String())
 	return b.String()
 }

@@ -20,6 +20,7 @@ var choices = []rules.Rule{{
 	ID:      "SG306",
 	Title:   "userName is no e-mail address, or another than the primary e-mail",
 	Fix:     "In Okta: set the app's Application username format to Email, or compare it with the SAML NameID, which has to be the same.",
+	Entra:   "map userPrincipalName or mail to userName, whichever the SAML NameID is.",
 	Why:     "AWS takes any userName. Sign-in matches it with the SAML NameID, which is an e-mail address in most organisations.",
 	AWS:     "none: the user is made, and cannot sign in if the NameID is another",
 	Source:  documented("IAM Identity Center user guide, troubleshooting; pocket-id/pocket-id#1353"),
@@ -32,6 +33,7 @@ var choices = []rules.Rule{{
 	ID:     "SG307",
 	Title:  "{at} is a name that AWS reserves",
 	Fix:    "In Okta: choose another name than Administrator or AWSAdministrators, in whichever case.",
+	Entra:  "give the user or group another name.",
 	AWS:    unparsable,
 	Source: documented("Identity Store API reference, CreateUser and CreateGroup"),
 	On:     anyUser | anyGroup,
@@ -47,6 +49,7 @@ var choices = []rules.Rule{{
 	ID:     "SG308",
 	Title:  "the user has no e-mail",
 	Fix:    "In Okta: map Primary email in the app's profile mappings.",
+	Entra:  "map mail to emails[type eq \"work\"].value.",
 	Why:    "The developer guide requires four other attributes; the user guide says that every e-mail is unique and not empty. Whether a user must have one is not settled.",
 	AWS:    accepted,
 	Source: rules.Source{Strength: rules.Inferred, Where: "IAM Identity Center user guide, users and groups provisioning"},
@@ -60,7 +63,7 @@ var choices = []rules.Rule{{
 }, {
 	ID:      "SG340",
 	Title:   "{at} holds one of < > ; : %",
-	Fix:     "If AWS refuses the user, take the sign out of {field} in Okta. Set the rule to reject where AWS does.",
+	Fix:     "If AWS refuses the user, take the sign out of {field} in Okta, or of {entra} in Entra ID. Set the rule to reject where AWS does.",
 	AWS:     accepted,
 	Source:  rules.Source{Strength: rules.Observed, Where: oldPattern},
 	On:      anyWrite,
@@ -71,7 +74,7 @@ var choices = []rules.Rule{{
 }, {
 	ID:      "SG341",
 	Title:   "externalId holds a colon",
-	Fix:     "If AWS refuses the user, map another attribute to External ID, one that never changes.",
+	Fix:     "If AWS refuses the user, map another attribute to External ID (in Entra ID: to externalId), one that never changes.",
 	AWS:     accepted,
 	Source:  rules.Source{Strength: rules.Observed, Where: "suvera/keycloak-scim2-storage#3, 2022; today's pattern allows it"},
 	On:      anyWrite,
@@ -83,6 +86,7 @@ var choices = []rules.Rule{{
 	ID:      "SG342",
 	Title:   "{at} holds a tab or a line end: {note}",
 	Fix:     "In Okta: type {field} anew, on one line. Set the rule to repair, and it becomes a blank.",
+	Entra:   "type {entra} anew, on one line.",
 	Why:     "AWS's pattern allows them; Microsoft's page for AWS forbids them. They come along when text is pasted from a sheet.",
 	AWS:     accepted,
 	Source:  rules.Source{Strength: rules.Observed, Where: "Microsoft's tutorial for AWS IAM Identity Center; Identity Store API reference, patterns of CreateUser"},
@@ -140,6 +144,7 @@ var choices = []rules.Rule{{
 	ID:     "SG336",
 	Title:  "the id in the body is another than the one in the URL",
 	Fix:    "The client mixes two users up. In Okta: unassign the user and assign it again.",
+	Entra:  "provision the user on demand.",
 	Why:    "An id never changes (RFC 7643 §3.1). Written to the URL's user, the document would give one person the name of another.",
 	AWS:    "not known: " + unsettled,
 	Source: documented("RFC 7644 §3.5.1; RFC 7643 §3.1"),
@@ -188,7 +193,7 @@ var choices = []rules.Rule{{
 	Trait:  rules.Optional | rules.Required | rules.Identifier,
 	When:   rules.Present | rules.Removed,
 	Check: func(n rules.Node) (rules.Span, string, bool) {
-		return rules.Span{}, "", n.Type != rules.Complex && setLater(n)
+		return rules.Span{}, "", n.Type != rules.Complex && n.SetLater()
 	},
 	Default: rules.Repaired,
 	Repair:  quiet,
@@ -210,6 +215,7 @@ var choices = []rules.Rule{{
 	ID:     "SG604",
 	Title:  "a group is to be a member of a group",
 	Fix:    "In Okta: push the inner group's people. AWS has no nested groups.",
+	Entra:  "assign the inner group to the app by itself.",
 	AWS:    unparsable,
 	Source: documented("IAM Identity Center user guide, users and groups provisioning"),
 	On:     anyGroup,
@@ -253,10 +259,20 @@ func written(n rules.Node) []byte {
 	return inside(n)
 }
 
-// holds looks for one of a few signs, without making a text of what is clean.
+// holds looks for one of a few signs of ASCII, without making a text of what is clean. It
+// sees every text of a document.
 func holds(signs string) rules.Check {
+	var wanted [256]bool
+	for _, c := range []byte(signs) {
+		wanted[c] = true
+	}
 	return func(n rules.Node) (rules.Span, string, bool) {
-		return rules.Span{}, "", bytes.ContainsAny(written(n), signs)
+		for _, c := range written(n) {
+			if wanted[c] {
+				return rules.Span{}, "", true
+			}
+		}
+		return rules.Span{}, "", false
 	}
 }
 
@@ -351,18 +367,4 @@ func onlyValue(n rules.Node) int32 {
 		return at
 	}
 	return -1
-}
-
-// setLater tells whether a later change of the PATCH is about the same attribute.
-func setLater(n rules.Node) bool {
-	own := n.Change()
-	if own == nil {
-		return false
-	}
-	for _, c := range n.Changes() {
-		if c.At > own.At && c.Attribute != nil && c.Path.Filter == nil && c.Attribute.Path == n.Path {
-			return true
-		}
-	}
-	return false
 }

@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "write the sections repaired and reply a
 //
 //	bad       a request that breaks this rule and no other
 //	good      the smallest change of bad that doesn't
+//	settings  the setting under which the rule is tried, if it isn't the default: roles
 //	current   the resource as AWS has it, where a repair reads it
 //	aws       what AWS answers to bad: the status, then the detail
 //	repaired  what is forwarded for bad; none: only a person can mend it, or it is
@@ -96,13 +97,16 @@ func printRequest(r rules.Request) []byte {
 }
 
 func TestFixtures(t *testing.T) {
-	lenient, strict := set(t, Settings{}), set(t, Settings{Settings: rules.Settings{Policy: rules.StrictPolicy}})
+	off := defaultOff(set(t, Settings{}))
 	for _, f := range fixtures(t) {
 		t.Run(f.id(), func(t *testing.T) {
-			lenient := lenient
-			if r, off := defaultOff(lenient)[f.id()]; off { // it is tried as a setting would have it
-				lenient = set(t, Settings{Settings: rules.Settings{Dispositions: map[string]rules.Disposition{r: rules.Warn}}})
+			settings := Settings{Roles: string(f.section("settings")) == "roles"}
+			if off[f.id()] { // it is tried as a setting would have it
+				settings.Dispositions = map[string]rules.Disposition{f.id(): rules.Warn}
 			}
+			lenient := set(t, settings)
+			settings.Policy = rules.StrictPolicy
+			strict := set(t, settings)
 			current := f.section("current")
 			bad := parseRequest(f.section("bad"))
 			target, v := lenient.Inspect(bad, current)
@@ -150,12 +154,10 @@ func set(t testing.TB, settings Settings) *rules.Set {
 }
 
 // defaultOff are the rules that a setting has to turn on.
-func defaultOff(s *rules.Set) map[string]string {
-	off := map[string]string{}
+func defaultOff(s *rules.Set) map[string]bool {
+	off := map[string]bool{}
 	for r, d := range s.Rules {
-		if d == rules.Off {
-			off[r.ID] = r.ID
-		}
+		off[r.ID] = d == rules.Off
 	}
 	return off
 }

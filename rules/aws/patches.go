@@ -105,19 +105,102 @@ var patches = []rules.Rule{{
 	When:    rules.Absent | rules.EmptyArray | rules.Nulled,
 	Default: rules.Reject,
 }, {
-	ID:      "SG509",
-	Title:   "a PATCH has no schemas",
-	Fix:     "Nothing to do; it is added.",
-	AWS:     unparsable,
-	Source:  rules.Source{Strength: rules.Documented, Where: "RFC 7644 §3.5.2; every example of AWS's PatchUser and PatchGroup has it"},
-	On:      anyMessage,
-	At:      []string{"schemas"},
-	When:    rules.Absent,
+	ID:     "SG509",
+	Title:  "schemas of a PATCH does not name the schema of PATCH messages",
+	Fix:    "Nothing to do; it is written.",
+	AWS:    unparsable,
+	Source: rules.Source{Strength: rules.Documented, Where: "RFC 7644 §3.5.2; every example of AWS's PatchUser and PatchGroup has it"},
+	On:     anyMessage,
+	At:     []string{"schemas"},
+	When:   rules.Absent | rules.Present,
+	Check: func(n rules.Node) (rules.Span, string, bool) {
+		return rules.Span{}, "", n.Signs&rules.Absent != 0 || !isMessage(n)
+	},
 	Default: rules.Repaired,
 	Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
-		return []rules.Edit{{Kind: rules.Insert, At: n.At, Name: "schemas", New: []byte(`["` + scim.PatchSchema + `"]`)}}, "added", true
+		schemas := []byte(`["` + scim.PatchSchema + `"]`)
+		if n.Signs&rules.Absent != 0 {
+			return []rules.Edit{{Kind: rules.Insert, At: n.At, Name: "schemas", New: schemas}}, "added", true
+		}
+		return []rules.Edit{{Kind: rules.Replace, At: n.At, New: schemas}}, "written", true
 	}}},
+}, {
+	ID:    "SG512",
+	Title: "a removal of {at} has a value",
+	Fix:   "The client has to say by the path what goes. Where the value leaves no doubt, it is done here.",
+	Why: "Some clients send the old value along. RFC 7644 has no value in a removal, and AWS's examples have one for the members of a group alone. " +
+		"From a list only that goes which the value names: {\"op\":\"remove\",\"path\":\"emails\",\"value\":[{\"value\":\"a\"}]} is about emails[value eq \"a\"].",
+	AWS:     "not known: it could remove more than is meant",
+	Source:  documented("RFC 7644 §3.5.2.2; SCIM developer guide, PatchUser and PatchGroup"),
+	On:      anyMessage,
+	Trait:   rules.Optional | rules.Required | rules.Selective,
+	When:    rules.Removed,
+	Check:   removesValue,
+	Default: rules.Repaired,
+	Repair:  []rules.Repair{{Kind: rules.Normalise, Mend: removeByPath}},
 }}
+
+func isMessage(n rules.Node) bool {
+	nodes := n.Doc.Nodes
+	for c := n.At + 1; nodes[n.At].Shape == scim.Array && c < nodes[n.At].Next; c = nodes[c].Next {
+		if raw := n.Doc.Raw(c); len(raw) == len(scim.PatchSchema)+2 && strings.EqualFold(string(raw[1:len(raw)-1]), scim.PatchSchema) {
+			return true
+		}
+	}
+	return false
+}
+
+// removesValue tells of a removal whose value AWS has no form for.
+func removesValue(n rules.Node) (rules.Span, string, bool) {
+	c := n.Change()
+	byValue := n.Traits&rules.Selective != 0 && c.Path.Filter == nil
+	return rules.Span{}, "", c.Value >= 0 && !byValue && n.Traits&rules.Unsupported == 0
+}
+
+// removeByPath leaves the value of a removal out. Where it names what is to go from a
+// list, the path says so; it declines if the value names nothing.
+func removeByPath(n rules.Node) ([]rules.Edit, string, bool) {
+	c := n.Change()
+	edits := []rules.Edit{{Kind: rules.Detach, At: c.Value}}
+	value := n.Doc.Nodes[c.Value]
+	if n.Traits&rules.Multi == 0 || c.Path.Filter != nil || value.Shape == scim.Null || value.Shape == scim.Array && value.Count == 0 {
+		return edits, "left out", true
+	}
+	elements := []int32{c.Value}
+	if value.Shape == scim.Array {
+		elements = elements[:0]
+		for at := c.Value + 1; at < value.Next; at = n.Doc.Nodes[at].Next {
+			elements = append(elements, at)
+		}
+	}
+	for i, at := range elements {
+		filter := naming(n.Doc, at)
+		if filter == "" {
+			return nil, "", false
+		}
+		path := n.Path + "[" + filter + "]"
+		if i > 0 {
+			edits = append(edits, n.Removal(path))
+			continue
+		}
+		edits = append(edits, rules.Edit{Kind: rules.Replace, At: c.PathAt, New: scim.AppendString(nil, path)})
+	}
+	return edits, "said by the path", true
+}
+
+// naming is the filter that selects an element of a list by what is sent of it: its value,
+// else its type; "" if it has neither.
+func naming(doc *scim.Document, at int32) string {
+	if doc.Nodes[at].Shape == scim.String && len(doc.Raw(at)) > 2 {
+		return scim.EqFilter("value", doc.String(at))
+	}
+	for _, name := range [...]string{"value", "type"} {
+		if text := childText(doc, at, name); text != "" {
+			return scim.EqFilter(name, text)
+		}
+	}
+	return ""
+}
 
 func lower(op string) string { return strings.ToLower(op) }
 

@@ -3,6 +3,8 @@ package aws
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,11 +21,12 @@ var oddities = []string{
 	`[{"value":"a@example.test","type":"work"},{"value":"b@example.test","primary":true}]`, `[{"locality":"Ely","type":"work"}]`,
 	`[{"streetAddress":"1","locality":"Ely","region":"CAM","postalCode":"CB7","country":"GB"}]`, `{"givenName":"Ada","familyName":""}`,
 	`{"givenName":"Ada","familyName":"Byron","middleName":""}`, `{"value":"","displayName":"Boss"}`, `{"department":"","manager":{"value":""}}`,
-	`"` + strings.Repeat("x", 1100) + `"`,
+	`"` + strings.Repeat("x", 1100) + `"`, `["x","y"]`, `{"title":"x","userName":"eve"}`, `{"$ref":null,"value":"x"}`, `[{"$ref":"x"}]`,
+	`"` + oneID + `"`, `["` + oneID + `",null]`,
 }
 
 func anyMember(t *rapid.T, label string) string {
-	names := []string{"nope", "urn:x:y", "userName", "USERNAME", "name", "active", "emails"}
+	names := []string{"nope", "urn:x:y", "userName", "USERNAME", "name", "active", "emails", scim.UserSchema, scim.UserSchema + ":title", scim.GroupSchema, enterprise + ":division"}
 	for _, a := range users {
 		names = append(names, strings.Split(strings.Split(a.Path, ".")[0], enterprise+":")[0])
 	}
@@ -53,7 +56,7 @@ func anyUserDocument(t *rapid.T, fixed ...string) []byte {
 
 func anyPatchDocument(t *rapid.T, fixed ...string) []byte {
 	operations := fixed
-	paths := []string{"nope", "emails[type eq \"work\"].value", "addresses[type eq \"work\"].locality", "addresses", "name", "name.givenName", "id"}
+	paths := []string{"nope", "Emails[Type eq \"work\"].Value", scim.UserSchema, scim.UserSchema + ":title", scim.UserSchema + ":emails", scim.GroupSchema + ":title", "emails[type eq \"work\"].value", "addresses[type eq \"work\"].locality", "addresses", "name", "name.givenName", "id"}
 	for _, a := range users {
 		paths = append(paths, a.Path)
 	}
@@ -106,6 +109,36 @@ func TestRepairedDocumentHasNothingToRepair(t *testing.T) {
 	})
 }
 
+// Whatever stands in place of members, a repair neither adds nor takes away anybody, and
+// never makes of what names somebody an operation that empties the group.
+func TestRepairsKeepMembers(t *testing.T) {
+	s := set(t, Settings{})
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.SampledFrom(append([]string{`[{"value":"` + oneID + `","display":"A"}]`, `[{"value":""},{"value":"` + oneID + `"}]`}, oddities...)).Draw(t, "value")
+		op := rapid.SampledFrom([]string{"add", "Replace", "remove"}).Draw(t, "op")
+		form := rapid.SampledFrom([]string{`{"op":%q,"path":"members","value":%s}`, `{"op":%q,"path":"Members","value":%s}`, `{"op":%q,"value":{"members":%s}}`}).Draw(t, "form")
+		document := fmt.Sprintf(`{"Operations":[`+form+`]}`, op, value)
+		target := scim.Target{Operation: scim.PatchGroup, ID: "x"}
+		settled(t, s, target, []byte(document), nil)
+		v := s.Judge(target, []byte(document), nil)
+		if v.Rejects() || v.Nothing {
+			if v.Nothing && op != "add" {
+				t.Fatalf("%s: got nothing, want it refused or carried out", document)
+			}
+			return
+		}
+		sent, left := ids(document), ids(string(v.Document))
+		if !slices.Equal(sent, left) || strings.Contains(string(v.Document), `"members":[]`) != strings.Contains(document, `"members":[]`) {
+			t.Fatalf("%s: became %s", document, v.Document)
+		}
+	})
+}
+
+// ids are the ids of members in a text, and what stands for one in oddities.
+func ids(text string) []string {
+	return regexp.MustCompile(`"(`+oneID+`|x|a@example\.test|b@example\.test)"`).FindAllString(text, -1)
+}
+
 // Whatever else is wrong with a user's document, that it deactivates is seen, so
 // the deactivation can be sent alone.
 func TestDeactivationIsSeenInAnyDocument(t *testing.T) {
@@ -137,6 +170,11 @@ func FuzzInspectAndRepair(f *testing.F) {
 	for _, seed := range oddities {
 		f.Add([]byte(`{"userName":"ada","name":` + seed + `,"emails":` + seed + `,"title":` + seed + `}`))
 		f.Add([]byte(`{"Operations":[{"op":"replace","path":"title","value":` + seed + `},{"op":"add","value":{"addresses":` + seed + `}}]}`))
+	}
+	for _, seed := range oddities {
+		f.Add([]byte(`{"displayName":"Readers","members":` + seed + `}`))
+		f.Add([]byte(`{"Operations":[{"op":"remove","path":"members","value":` + seed + `},{"op":"remove","path":"emails","value":` + seed + `}]}`))
+		f.Add([]byte(`{"` + scim.UserSchema + `":` + seed + `,"` + scim.UserSchema + `:title":` + seed + `,"` + enterprise + `:division":` + seed + `}`))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, op := range []scim.Operation{scim.CreateUser, scim.ReplaceUser, scim.PatchUser, scim.CreateGroup, scim.PatchGroup} {

@@ -12,12 +12,13 @@ import (
 
 // one declares that AWS keeps one value of a multi-valued attribute. Values that say
 // nothing don't count: they are left out by the rules about them.
-func one(id, attribute, word string, on scim.Operation) rules.Rule {
+func one(id, attribute, word, why string, on scim.Operation) rules.Rule {
 	return rules.Rule{
 		ID:    id,
 		Title: attribute + " has {note} values; AWS keeps one",
-		Fix:   "In Okta: unmap the other " + word + " in the app's profile mappings. Kept is the primary one, else the first of type work, else the first.",
-		Entra: "map one alone.",
+		Fix:   "In Okta: unmap the other " + word + " in the app's profile mappings. The primary one is kept, else the first of type work, else the first.",
+		Entra: "map to " + attribute + "[type eq \"work\"] alone.",
+		Why:   why,
 		AWS:   "400: List attribute " + attribute + " exceeds allowed limit of 1",
 		Source: rules.Source{Strength: rules.Documented,
 			Where: "IAM Identity Center user guide, troubleshooting; SCIM developer guide, CreateUser"},
@@ -35,10 +36,10 @@ func one(id, attribute, word string, on scim.Operation) rules.Rule {
 
 // single is what AWS has only one of.
 var single = []rules.Rule{
-	one("SG331", "emails", "e-mail addresses", anyUser),
-	one("SG332", "phoneNumbers", "phone numbers", anyUser),
-	one("SG333", "addresses", "addresses", anyUser),
-	one("SG337", "roles", "roles", fullUser), // where a setting passes them
+	one("SG331", "emails", "e-mail addresses", "", anyUser),
+	one("SG332", "phoneNumbers", "phone numbers", "", anyUser),
+	one("SG333", "addresses", "addresses", "", anyUser),
+	one("SG337", "roles", "roles", "It is about roles that a setting passes on; by default they are left out (SG322).", fullUser),
 	{
 		ID:     "SG334",
 		Title:  "the only e-mail is not marked as primary",
@@ -62,17 +63,32 @@ var single = []rules.Rule{
 	{
 		ID:     "SG335",
 		Title:  "{at} has no value",
-		Fix:    "Nothing to do; to stop it, unmap {field} in the app's profile mappings or give it a value.",
+		Fix:    "Nothing to do; to stop it, in Okta: unmap {field} in the app's profile mappings or give it a value.",
+		Entra:  "unmap {entra} or give it a value.",
 		AWS:    unparsable,
-		Source: rules.Source{Strength: rules.Documented, Where: "IAM Identity Center user guide, users and groups provisioning: e-mails are not empty"},
+		Source: rules.Source{Strength: rules.Documented, Where: "IAM Identity Center user guide, users and groups provisioning: e-mails are not empty; the same with CloudTrail for manager.value"},
 		On:     anyUser,
-		At:     []string{"emails", "phoneNumbers", "roles"},
+		At:     []string{"emails", "phoneNumbers", "roles", enterprise + ":manager"},
 		When:   rules.Whole,
 		Check: func(n rules.Node) (rules.Span, string, bool) {
 			return rules.Span{}, "", n.Traits&rules.Unsupported == 0 && !filled(n.Doc, n.At, "value")
 		},
 		Default: rules.Repaired,
 		Repair:  quiet,
+	},
+	{
+		ID:      "SG338",
+		Title:   "{at} is not written as a list of objects",
+		Fix:     "Nothing to do; it is written as a list of one object.",
+		Why:     "Some clients send the bare value, a list of values, or one object without its list.",
+		AWS:     unparsable,
+		Source:  documented("RFC 7643 §2.4, §4.1.2"),
+		On:      anyUser,
+		At:      []string{"emails", "phoneNumbers", "addresses", "roles"},
+		When:    rules.Mistyped,
+		Check:   inOtherShape,
+		Default: rules.Repaired,
+		Repair:  []rules.Repair{asList},
 	},
 }
 

@@ -48,7 +48,11 @@ func TestStandInAgreesWithFixtures(t *testing.T) {
 // ask puts a request of a fixture to a stand-in of its own.
 func ask(t *testing.T, f fixture, text []byte) (status int, detail string) {
 	t.Helper()
-	aws := standin.New(standin.Options{Token: fixtureToken, Rates: standin.Unlimited()})
+	options := standin.Options{Token: fixtureToken, Rates: standin.Unlimited()}
+	if string(f.section("settings")) == "roles" {
+		options.Switches = standin.Positions{"roles": "accept"}
+	}
+	aws := standin.New(options)
 	user := string(f.section("current"))
 	if user == "" {
 		user = `{"id":"` + fixtureUser + `","userName":"ada.first","name":{"givenName":"Ada","familyName":"Byron"},"displayName":"Ada Byron"}`

@@ -15,7 +15,8 @@ const classSource = "Identity Store API reference, patterns of CreateUser; IAM I
 var values = []rules.Rule{{
 	ID:      "SG310",
 	Title:   "{at} is an empty text",
-	Fix:     "Nothing to do; to stop it, unmap {field} in the app's profile mappings or give it a value.",
+	Fix:     "Nothing to do; to stop it, in Okta: unmap {field} in the app's profile mappings or give it a value.",
+	Entra:   "unmap {entra}, or give it a value.",
 	Why:     "Okta sends an attribute that is mapped but has no value as an empty text. AWS wants it absent. In a PATCH it means that the old value goes.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: "IAM Identity Center user guide, troubleshooting; Okta support, empty strings"},
@@ -27,7 +28,8 @@ var values = []rules.Rule{{
 }, {
 	ID:      "SG311",
 	Title:   "{at} is null",
-	Fix:     "Nothing to do; to stop it, unmap {field} in the app's profile mappings or give it a value.",
+	Fix:     "Nothing to do; to stop it, in Okta: unmap {field} in the app's profile mappings or give it a value.",
+	Entra:   "unmap {entra}, or give it a value.",
 	Why:     "A null says that there is no value (RFC 7643 §2.5). Left out, it says the same to every server.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: "RFC 7643 §2.5; whether AWS takes a null is not documented"},
@@ -39,7 +41,8 @@ var values = []rules.Rule{{
 }, {
 	ID:      "SG312",
 	Title:   "{at} has nothing in it",
-	Fix:     "Nothing to do; to stop it, unmap {field} in the app's profile mappings.",
+	Fix:     "Nothing to do; to stop it, in Okta: unmap {field} in the app's profile mappings.",
+	Entra:   "unmap {entra}.",
 	Why:     "An empty list or object says that there is no value (RFC 7643 §2.5), but AWS has been seen to refuse it.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Observed, Where: "goauthentik/authentik#5640, 2023-05, for photos: []"},
@@ -52,26 +55,31 @@ var values = []rules.Rule{{
 	ID:      "SG313",
 	Title:   "{at} holds an invisible character: {note}",
 	Fix:     "In Okta: delete {field} in the user's profile and type it anew, without pasting.",
+	Entra:   "type {entra} anew.",
 	Why:     "Zero-width and control characters come along when text is pasted from a web page or a sheet. Nobody sees them, and AWS refuses them.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: classSource},
 	On:      anyUser,
-	At:      textPaths,
+	Trait:   rules.Optional | rules.Required,
 	When:    rules.Odd,
-	Check:   firstRune(invisible),
+	Check:   ofTexts(firstRune(invisible)),
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{{Kind: rules.Mend, Mend: stripInvisible}},
 }, {
 	ID:     "SG314",
 	Title:  "{at} holds a character that AWS does not take: {note}",
 	Fix:    "In Okta: replace the character in {field}, then retry the task.",
+	Entra:  "replace the character in {entra}.",
 	Why:    "AWS takes letters, marks, symbols, numbers and punctuation of all scripts, blanks, tabs and line ends; of the other spaces only U+00A0 and U+3000, and of these not U+3000 in a group's name.",
 	AWS:    unparsable,
 	Source: rules.Source{Strength: rules.Documented, Where: classSource},
 	On:     anyWrite,
-	At:     append([]string{"userName", "externalId"}, textPaths...),
+	Trait:  rules.Optional | rules.Required,
 	When:   rules.Odd,
 	Check: func(n rules.Node) (rules.Span, string, bool) {
+		if n.Max == 0 { // a part of a PATCH operation
+			return rules.Span{}, "", false
+		}
 		return firstRune(func(r rune) bool { return foreign(r) || strings.ContainsRune(n.Except, r) })(n)
 	},
 	Default: rules.Reject,
@@ -79,6 +87,7 @@ var values = []rules.Rule{{
 	ID:      "SG315",
 	Title:   "{at} is too long: {note}",
 	Fix:     "In Okta: shorten {field} in the user's profile, then retry the task.",
+	Entra:   "shorten {entra}.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: "Identity Store API reference, lengths of CreateUser and CreateGroup"},
 	On:      anyWrite,
@@ -89,7 +98,9 @@ var values = []rules.Rule{{
 }, {
 	ID:      "SG316",
 	Title:   "{at} holds white space: {note}",
-	Fix:     "In Okta: take the blank out of {field}, then retry the task. It is never taken out here: the SAML NameID would no longer match.",
+	Fix:     "In Okta: take the blank out of {field}, then retry the task. It is not done here, since the SAML NameID would no longer match.",
+	Why:     "AWS's pages on creating a user and on its store have no blank in a userName; its page on replacing one has. Set the rule to warn to let AWS decide.",
+	Entra:   "take the blank out of {entra}.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: "Identity Store API reference, CreateUser; SCIM developer guide, CreateUser"},
 	On:      anyWrite,
@@ -104,7 +115,7 @@ var values = []rules.Rule{{
 	AWS:     "not known; AWS's own example of PatchUser sends \"false\"",
 	Source:  rules.Source{Strength: rules.Documented, Where: "RFC 7643 §2.3.2"},
 	On:      anyUser,
-	At:      []string{"active", "emails.primary", "phoneNumbers.primary", "addresses.primary"},
+	Trait:   rules.Optional,
 	When:    rules.Stringly,
 	Default: rules.Repaired,
 	Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
@@ -134,19 +145,21 @@ var values = []rules.Rule{{
 	ID:     "SG319",
 	Title:  "{at} is of another type than its schema says",
 	Fix:    "In Okta: map an attribute of the right type to {field}.",
+	Entra:  "map an attribute of the right type.",
 	AWS:    unparsable,
 	Source: rules.Source{Strength: rules.Documented, Where: "RFC 7643 §4.1, §4.2, §2.4"},
 	On:     anyWrite,
 	Trait:  rules.Optional | rules.Required | rules.Multi | rules.Vital,
 	When:   rules.Mistyped,
-	Check: func(n rules.Node) (rules.Span, string, bool) { // SG345, SG511, SG605 and SG606 are about the rest
-		return rules.Span{}, "", n.Path != "members" && onlyValue(n) < 0 && (n.Path != enterprise+":manager" || managerOf(n) == nil)
+	Check: func(n rules.Node) (rules.Span, string, bool) { // SG338, SG345, SG511, SG605 and SG606 are about the rest
+		return rules.Span{}, "", n.Path != "members" && onlyValue(n) < 0 && asObjects(n) == nil && (n.Path != enterprise+":manager" || managerOf(n) == nil)
 	},
 	Default: rules.Reject,
 }, {
 	ID:      "SG328",
 	Title:   "{at} holds an invisible character: {note}",
 	Fix:     "In Okta: delete {field} and type it anew, without pasting. It is never taken out here: look-ups and the SAML NameID would no longer match.",
+	Entra:   "type {entra} anew.",
 	Why:     "A userName, an externalId and a group's displayName are matched byte by byte by others. Mending one here would break the match in silence.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: classSource},
@@ -181,12 +194,23 @@ var textPaths = func() (paths []string) {
 }()
 
 // clear makes an attribute without value absent. An active of no value is left
-// out in a PATCH too: AWS has no removal of it.
+// out in a PATCH too, since AWS has no removal of it, and so is the $ref of a value,
+// which goes with that.
 func clear(n rules.Node) ([]rules.Edit, string, bool) {
-	if n.Path == "active" {
+	if n.Path == "active" || strings.HasSuffix(n.Path, "$ref") {
 		return n.LeaveOut(), "left out", true
 	}
 	return n.Clear(), "left out", true
+}
+
+// ofTexts is a check of what a person entered and nobody matches by.
+func ofTexts(check rules.Check) rules.Check {
+	return func(n rules.Node) (rules.Span, string, bool) {
+		if n.Max == 0 || n.Traits&rules.Identifier != 0 {
+			return rules.Span{}, "", false
+		}
+		return check(n)
+	}
 }
 
 // invisible tells of a control or format character, which AWS's pattern does not

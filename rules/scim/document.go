@@ -137,14 +137,47 @@ func IsURN(name string) bool {
 // Locate finds a value by its Path; where the path leads nowhere it is the
 // deepest value on the way.
 func (d *Document) Locate(path string) int32 {
-	at, best := int32(0), 0
-	for i := int32(1); i < int32(len(d.Nodes)); i++ {
-		p := d.Path(i)
-		if len(p) > best && strings.HasPrefix(path, p) && (len(p) == len(path) || strings.IndexByte(".[:", path[len(p)]) >= 0) {
-			at, best = i, len(p)
+	at := int32(0)
+	for len(d.Nodes) > 0 && path != "" {
+		next, length := d.step(at, path)
+		if next < 0 {
+			break
 		}
+		at, path = next, path[length:]
 	}
 	return at
+}
+
+// step is the child that a path leads to, and how much of the path says so; -1 if there is
+// none.
+func (d *Document) step(at int32, path string) (child int32, length int) {
+	child = -1
+	n := &d.Nodes[at]
+	switch {
+	case n.Shape == Array:
+		index, _, ok := strings.Cut(strings.TrimPrefix(path, "["), "]")
+		i, err := strconv.Atoi(index)
+		if path[0] != '[' || !ok || err != nil || i < 0 || i >= int(n.Count) {
+			return -1, 0
+		}
+		for child = at + 1; i > 0; i-- {
+			child = d.Nodes[child].Next
+		}
+		return child, len(index) + 2
+	case n.Shape == Object:
+		separator := 0
+		if at > 0 && (path[0] == '.' || path[0] == ':') {
+			separator = 1
+		}
+		for c := at + 1; c < n.Next; c = d.Nodes[c].Next {
+			name := d.Name(c)
+			rest, ok := strings.CutPrefix(path[separator:], name)
+			if ok && separator+len(name) > length && (rest == "" || strings.IndexByte(".[:", rest[0]) >= 0) {
+				child, length = c, separator+len(name)
+			}
+		}
+	}
+	return child, length
 }
 
 // HashName is the hash of a member's name, the same for all its spellings in

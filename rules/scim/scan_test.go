@@ -39,8 +39,17 @@ func TestScanKeepsValuesWithTheirPlaces(t *testing.T) {
 	if at := d.Child(0, "nick"); at != -1 {
 		t.Errorf("got %d for an absent member, want -1", at)
 	}
-	if at := d.Locate("name.givenName.first"); d.Path(at) != "name.givenName" {
-		t.Errorf("got %q, want the deepest value on the way", d.Path(at))
+	for at := range int32(len(d.Nodes)) {
+		if got := d.Locate(d.Path(at)); got != at {
+			t.Errorf("%q: got %d, want %d", d.Path(at), got, at)
+		}
+	}
+	for path, want := range map[string]string{
+		"name.givenName.first": "name.givenName", "name.x[4]": "name.x", "name.x[-1]": "name.x", "name.x[0": "name.x", "name[0]": "name", "nam": "", "username": "", "": "",
+	} {
+		if at := d.Locate(path); d.Path(at) != want {
+			t.Errorf("%s: got %q, want %q, the deepest value on the way", path, d.Path(at), want)
+		}
 	}
 }
 
