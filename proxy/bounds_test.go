@@ -126,9 +126,9 @@ func TestWhatIsKeptOfRefusalsIsBounded(t *testing.T) {
 	if all := m.all(); len(all) != maxUnexplained || all[0].Exchange != "10" {
 		t.Errorf("got %d, the first %s, want the last %d", len(all), all[0].Exchange, maxUnexplained)
 	}
-	x := &Exchange{tenant: &Tenant{store: &store{}}}
+	x := &Exchange{tenant: &Tenant{store: &store{}}, policy: &Policy{}}
 	for size, kept := range map[int]bool{maxUnsettledBody: true, maxUnsettledBody + 1: false} {
-		c := &call{Call: upstream.Call{Body: make([]byte, size)}}
+		c := &call{Call: upstream.Call{Body: make([]byte, size)}, operation: scim.PatchUser}
 		(&Gateway{}).weigh(x, c, &audit.Record{}, scim.Unknown, scim.Response{})
 		if due := x.tenant.unsettled.take(time.Now().Add(time.Hour)); len(due) != 1 || (due[0].body != nil) != kept {
 			t.Errorf("a document of %d bytes: kept %v, want %v", size, due[0].body != nil, kept)

@@ -191,7 +191,7 @@ func (j *Journal) Close() error {
 		return ErrClosed
 	}
 	for _, s := range j.intents {
-		if s.seq != 0 && j.fault == nil {
+		if s.seq != 0 && (s.outcome == 0 || s.failed) && j.fault == nil {
 			rec := closing(s.line, EventShutdown)
 			_, _ = j.join(&rec, KindOutcome)
 		}

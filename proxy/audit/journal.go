@@ -132,9 +132,10 @@ type Journal struct {
 
 // slot keeps the line of an intent until it is settled, to close it at shutdown.
 type slot struct {
-	seq    uint64 // 0 if free
-	failed bool   // its outcome could not be recorded
-	line   []byte // kept for its room when free
+	seq     uint64 // 0 if free
+	outcome uint64 // seq of the record of its outcome, 0 if none was made yet
+	failed  bool   // that could not be made
+	line    []byte // kept for its room when free
 }
 
 // Intent is a write that was announced. Each is to be settled once.
@@ -204,19 +205,20 @@ func (in Intent) Settle(rec *Record) error {
 		return ErrSettled
 	}
 	if _, err := j.join(rec, KindOutcome); err != nil {
-		j.intents[in.slot].failed = true
+		if s := &j.intents[in.slot]; s.seq == in.seq {
+			s.failed = true // closed as unknown when records can be written again
+		}
 		j.mu.Unlock()
 		return err
 	}
-	err := j.commit(rec.Seq)
+	j.intents[in.slot].outcome = rec.Seq
+	if err := j.commit(rec.Seq); err != nil {
+		return err // closed likewise, since its outcome is lost
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err != nil {
-		j.intents[in.slot].failed = true // closed as unknown when records can be written again
-	} else {
-		j.intents[in.slot].seq = 0
-	}
-	return err
+	j.intents[in.slot].seq = 0
+	return nil
 }
 
 // Answer records what the client is told about a write. Not before it has returned
@@ -321,7 +323,7 @@ func (j *Journal) keep(seq uint64, line []byte) int {
 	if cap(s.line) > keepBytes/64 {
 		s.line = nil
 	}
-	s.seq, s.line = seq, append(s.line[:0], line...)
+	s.seq, s.outcome, s.failed, s.line = seq, 0, false, append(s.line[:0], line...)
 	return at
 }
 

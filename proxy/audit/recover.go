@@ -123,13 +123,22 @@ func (j *Journal) goOn() error {
 	j.segment.first, j.segment.size, j.segment.born = last, int64(len(lines)), time.Now()
 	j.seq, j.hash, j.durable, j.sealed = last, sum, last, sum
 	j.records.Add(1)
+	var closed []int
 	for i := range j.intents {
-		s := &j.intents[i]
-		if s.seq != 0 && s.failed {
+		if s := &j.intents[i]; s.seq != 0 && (s.failed || s.outcome > durable) {
 			rec := closing(s.line, EventFault)
 			_, _ = j.join(&rec, KindOutcome)
-			s.seq, s.failed = 0, false
+			s.failed = true // until that is durable
+			closed = append(closed, i)
 		}
 	}
-	return j.commit(j.seq)
+	if err := j.commit(j.seq); err != nil {
+		return err // another fault, behind which they are closed again
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, i := range closed {
+		j.intents[i].seq = 0
+	}
+	return nil
 }
