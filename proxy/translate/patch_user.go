@@ -114,6 +114,10 @@ func settingsOf(doc []byte) (settings []setting, asItIs bool) {
 	asItIs = true
 	gjson.GetBytes(doc, "Operations").ForEach(func(_, op gjson.Result) bool {
 		verb, path, value := op.Get("op").Str, op.Get("path").Str, op.Get("value")
+		if path != "" && value.IsObject() && isSchema(path) { // the schema's attributes, as without path
+			settings, asItIs = append(settings, expand(verb, path, value)...), false
+			return true
+		}
 		if path != "" {
 			short := meant(verb, withoutCore(path))
 			settings = append(settings, setting{verb, short, value.Raw})
@@ -158,7 +162,7 @@ func expand(verb, name string, raw gjson.Result) (settings []setting) {
 		return nil
 	case raw.IsObject() && (strings.EqualFold(name, "name") || scim.IsURN(name) && isSchema(name)):
 		raw.ForEach(func(key, value gjson.Result) bool {
-			settings = append(settings, setting{verb, scim.JoinPath(name, key.Str), value.Raw})
+			settings = append(settings, setting{verb, meant(verb, withoutCore(scim.JoinPath(name, key.Str))), value.Raw})
 			return true
 		})
 		return settings
@@ -195,13 +199,15 @@ func isSchema(urn string) bool {
 // takes userName and active once in a request at most (SCIM developer guide,
 // PatchUser). What is added to a list is not undone by what is added later.
 func lastOfEach(settings []setting) (kept []setting) {
-	for i, s := range settings {
-		_, _, inside := intoList(s.path)
-		again := !inside && slices.ContainsFunc(settings[i+1:], func(o setting) bool { return strings.EqualFold(o.path, s.path) && !(o.op == "add" && isList(o.path)) })
-		if !again {
+	undone := map[string]bool{}
+	for _, s := range slices.Backward(settings) {
+		path := strings.ToLower(s.path)
+		if _, _, inside := intoList(s.path); inside || !undone[path] {
 			kept = append(kept, s)
 		}
+		undone[path] = undone[path] || !(s.op == "add" && isList(s.path))
 	}
+	slices.Reverse(kept)
 	return kept
 }
 
