@@ -346,3 +346,13 @@ func TestTimesOfTheAdminListenerAreBounded(t *testing.T) {
 	f("reads no answer", 30*time.Second, "", ask+"\r\n", false)
 	f("too long a head", 0, "HTTP/1.1 431", ask+"X: "+strings.Repeat("a", 8<<10+4<<10)+"\r\n\r\n", true)
 }
+
+func TestInactiveUsersAreBounded(t *testing.T) {
+	var s inactive
+	for n := range maxInactive + 1 {
+		s.add(fmt.Sprint(n))
+	}
+	if last := fmt.Sprint(maxInactive); len(s.ids) != 1 || !s.has(last) || s.has("0") {
+		t.Errorf("got %d of %d, want them forgotten but for the last", len(s.ids), maxInactive+1)
+	}
+}

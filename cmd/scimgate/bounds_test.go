@@ -65,7 +65,7 @@ func quantity(figure string) (n float64, ok bool) {
 
 // otherBounds are constants that bound something and aren't named max or most.
 var otherBounds = strings.Fields(`
-	audit.flushAt audit.flushWithin audit.keepBytes audit.recoverMost audit.reserveBytes audit.verifyBytes
+	audit.backFor audit.backSegments audit.flushAt audit.flushWithin audit.keepBytes audit.recoverMost audit.reserveBytes audit.verifyBytes
 	guard.parts leavers.growth leavers.idBytes leavers.lineBytes leavers.nameBytes
 	pace.failuresToOpen pace.least pace.moment pace.openMost pace.perCall pace.probeFor
 	proxy.againAfter proxy.comeBack proxy.driveMost proxy.heldFor proxy.keptFor proxy.lastMoment proxy.longest proxy.lookAgain proxy.roomWait

@@ -204,10 +204,9 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 }
 
 // What is read of closed segments at a start, where an intent may be that has no outcome:
-// those of so many bytes in all, but the last one in any case, and not those that were
+// so many of verifyBytes in all, but the last one in any case, and not those that were
 // closed so long before the end that no call can have been out since.
 const (
-	backBytes    = verifyBytes
 	backSegments = 64
 	backFor      = time.Hour
 )
@@ -266,7 +265,7 @@ func lookBack(f *os.File, before []string) (back []*os.File, err error) {
 		if end.IsZero() {
 			end = began
 		}
-		if len(back) > 0 && (bytes > backBytes || end.Sub(follows) > backFor) {
+		if len(back) > 0 && (bytes > verifyBytes || end.Sub(follows) > backFor) {
 			return back, segment.Close()
 		}
 		back = slices.Insert(back, 0, segment)
