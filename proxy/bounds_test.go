@@ -60,23 +60,23 @@ func TestJobsAreBounded(t *testing.T) {
 	var js jobs
 	var begun []*job
 	for n := range maxJobs {
-		begun = append(begun, js.start(fmt.Sprint(n), 1))
+		begun = append(begun, js.start(fmt.Sprint(n), "", 1))
 	}
-	if js.start("another", 1) != nil {
+	if js.start("another", "", 1) != nil {
 		t.Errorf("a job begins beside %d others", maxJobs)
 	}
 	for n, j := range begun {
 		js.end(fmt.Sprint(n), j, &Exchange{}, &Reply{})
 	}
-	half := js.start("half", maxJobBytes/2)
-	if other := js.start("other half", maxJobBytes/2); half == nil || other == nil {
+	half := js.start("half", "", maxJobBytes/2)
+	if other := js.start("other half", "", maxJobBytes/2); half == nil || other == nil {
 		t.Fatal("the room for documents is less than it says")
 	}
-	if js.start("one more", 1) != nil {
+	if js.start("one more", "", 1) != nil {
 		t.Errorf("a job begins beside documents of %d bytes", maxJobBytes)
 	}
 	js.end("half", half, &Exchange{}, &Reply{})
-	if js.start("half", maxJobBytes/2) == nil {
+	if js.start("half", "", maxJobBytes/2) == nil {
 		t.Error("the room of a document is not given back")
 	}
 }
@@ -86,7 +86,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var js jobs
 		leave := func(key string, size int) {
-			j := js.start(key, 1)
+			j := js.start(key, "", 1)
 			js.leave(key, j)
 			js.end(key, j, &Exchange{Body: make([]byte, 1), Document: make([]byte, 1)}, &Reply{Status: 200, Body: make([]byte, size)})
 		}

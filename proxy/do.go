@@ -36,7 +36,13 @@ type call struct {
 func (g *Gateway) do(x *Exchange) translate.Do {
 	return func(req scim.Request) (scim.Response, error) {
 		op := req.Target.Operation
-		return g.call(x, &call{
+		if op.HasID() && !op.Is(scim.Discovery) && !scim.IsID(req.Target.ID) { // it would be another URL
+			return scim.Response{}, &translate.Incomplete{Detail: "There is an id that AWS would not assign. Nothing was sent for it.", Response: scim.Response{Status: 400}}
+		}
+		if err := x.enterFound(req.Target); err != nil {
+			return scim.Response{}, err
+		}
+		resp, err := g.call(x, &call{
 			Call: upstream.Call{
 				Method: op.Method(), URI: string(req.Target.AppendURI(nil)), Body: req.Body, Write: op.Is(scim.Writes),
 				ID: shownID(req.Target), Name: shownName(op, req.Body),
@@ -45,6 +51,12 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 			loses: req.Loses, name: req.Name,
 			attrs: req.Attrs, added: req.Added, removed: req.Removed,
 		})
+		if op == scim.CreateGroup && err == nil && resp.Status == 201 { // what comes for it by its id from now on waits for the rest
+			if err := x.enterFound(scim.Target{Operation: scim.PatchGroup, ID: gjson.GetBytes(resp.Body, "id").Str}); err != nil {
+				return resp, err
+			}
+		}
+		return resp, err
 	}
 }
 
@@ -147,6 +159,10 @@ func (g *Gateway) passage(x *Exchange, c *call) error {
 	return nil
 }
 
+// errNotAWS is of a 404 that is no document: AWS's own are. Something in between has
+// answered, and whether the resource is there isn't known.
+var errNotAWS = errors.New("a 404 that is not AWS's: something in between has answered")
+
 // errDown is told while the circuit is open.
 var errDown = errors.New("the upstream has failed several times in a row; the circuit is open")
 
@@ -175,6 +191,14 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 			g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 		}
 	}
+	settled := !c.Write
+	defer func() {
+		if !settled { // a panic
+			rec := g.recordOf(x, c)
+			rec.Outcome = scim.Unknown.String()
+			_ = intent.Settle(rec)
+		}
+	}()
 	began := time.Now()
 	resp, outcome, err := x.tenant.upstream.Send(c.Call, x.Deadline)
 	took := time.Since(began)
@@ -184,8 +208,9 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		x.tenant.breaker.Report(err == nil && resp.Status < 500)
 	}
 	x.lastAWS = resp
+	stray := resp.Status == 404 && !x.policy.Observe && !x.policy.Plain && !gjson.ValidBytes(resp.Body)
 	if c.Write {
-		if outcome == scim.UpstreamError && resp.Status >= 500 { // it may have been carried out
+		if outcome == scim.UpstreamError && (resp.Status >= 500 || stray) { // it may have been carried out
 			outcome = scim.Unknown
 		}
 		g.weigh(x, c, announced, outcome, resp)
@@ -200,11 +225,14 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 			rec.AWS = x.masked(rec.AWS)
 		}
 		crash.At(crash.BeforeOutcome)
+		settled = true
 		if recorded := intent.Settle(rec); recorded != nil {
 			return resp, &scim.CallError{Reason: scim.DoneUnlogged, RetryAfter: outage, Err: errors.Join(recorded, err)}
 		}
 	}
 	switch {
+	case err == nil && stray:
+		return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: errNotAWS}
 	case err == nil:
 		return resp, nil
 	case outcome == scim.NotSent:
@@ -219,11 +247,16 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 	switch outcome {
 	case scim.Done:
 		x.wrote++
+		if c.operation.Is(scim.CreateUser | scim.CreateGroup) {
+			for _, d := range x.tenant.unsettled.made(intent) {
+				g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
+			}
+		}
 	case scim.Unknown:
 		from := time.Now()
 		// AWS itself has done with a call that it answers; what stands in between may give
 		// up while AWS is still at work.
-		if resp.Status == 0 || resp.Status == 502 || resp.Status == 504 {
+		if resp.Status == 0 || resp.Status == 502 || resp.Status == 504 || resp.Status == 404 {
 			x.doubt = true
 			from = from.Add(x.tenant.settle)
 		}

@@ -39,21 +39,23 @@ type Exchange struct {
 
 	ifMatch, ifNoneMatch string // for a plain store alone: AWS has no versions
 
-	peer    netip.Addr  // of the connection
-	address netip.Addr  // of the client, behind trusted proxies
-	actor   string      // name of the client's gateway token, or a keyed digest of AWS's own; "" without a token
-	known   bool        // the token was accepted before
-	only    func() bool // asked when the lane is entered whether there is still something to do; or nil
-	scheme  string      // by which the client reached the gateway: http or https
-	tenant  *Tenant
-	prefix  string        // path of the Base URL by which it came, as far as it is the tenant's own
-	policy  *Policy       // what the exchange began with, whatever is reloaded meanwhile
-	lane    *pace.Turn    // of the resource that is written, or nil
-	waited  time.Duration // for lane and budget
-	lastAWS scim.Response // the last answer of AWS, for the record
-	doubt   bool          // a call was sent of which it isn't known what became
-	wrote   int           // writes that AWS carried out
-	vital   bool          // a call took access away, so the records have the last of the disk
+	peer      netip.Addr  // of the connection
+	address   netip.Addr  // of the client, behind trusted proxies
+	actor     string      // name of the client's gateway token, or a keyed digest of AWS's own; "" without a token
+	known     bool        // the token was accepted before
+	only      func() bool // asked when the lane is entered whether there is still something to do; or nil
+	scheme    string      // by which the client reached the gateway: http or https
+	tenant    *Tenant
+	prefix    string        // path of the Base URL by which it came, as far as it is the tenant's own
+	policy    *Policy       // what the exchange began with, whatever is reloaded meanwhile
+	lane      *pace.Turn    // of the resource that is written, or nil
+	foundLane *pace.Turn    // of the one that a create has found or made, or nil
+	waited    time.Duration // for lane and budget
+	lastAWS   scim.Response // the last answer of AWS, for the record
+	adopts    string        // the id of the user that a create takes over
+	doubt     bool          // a call was sent of which it isn't known what became
+	wrote     int           // writes that AWS carried out
+	vital     bool          // a call took access away, so the records have the last of the disk
 }
 
 // begin starts an exchange.

@@ -237,7 +237,13 @@ func (g *Gateway) contained(x *Exchange, run func() *Reply) (r *Reply) {
 		if p := recover(); p != nil {
 			g.panicked(x, p)
 			x.doubt = x.Calls > 0 // what became of its calls isn't known any more
-			r = closing(x.refuse(500, "", "The gateway itself is at fault; its log has the exchange id.", fmt.Errorf("panic: %T", p)))
+			text := "The gateway itself is at fault; its log has the exchange id."
+			if x.doubt {
+				text += " Whether the change was made is not known."
+			}
+			cause := fmt.Errorf("panic: %T", p)
+			g.watchLeavers(x, scim.Response{}, cause)
+			r = closing(x.refuse(500, "", text, cause))
 		}
 	}()
 	return run()

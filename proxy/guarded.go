@@ -91,7 +91,7 @@ func (g *Gateway) counted(x *Exchange, kind guard.Kind) bool {
 		return false
 	}
 	l, open := g.leavers.Get(x.Target.ID)
-	return open && !l.Held
+	return open && !l.Held && g.ofStore(l.Tenant, x.tenant)
 }
 
 // maxInactive bounds the users whose deactivation AWS has shown and that are remembered;
@@ -101,17 +101,17 @@ const maxInactive = 1 << 16
 // inactive are users that AWS has shown to be inactive, or not to be there: of those a
 // client repeats the deactivation with each change of the profile.
 type inactive struct {
-	mu  sync.Mutex // guards ids
-	ids map[string]struct{}
+	mu  sync.Mutex           // guards ids
+	ids map[string]time.Time // since when
 }
 
 func (s *inactive) add(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ids == nil || len(s.ids) >= maxInactive {
-		s.ids = map[string]struct{}{}
+		s.ids = map[string]time.Time{}
 	}
-	s.ids[id] = struct{}{}
+	s.ids[id] = time.Now()
 }
 
 func (s *inactive) remove(id string) {
@@ -120,9 +120,11 @@ func (s *inactive) remove(id string) {
 	delete(s.ids, id)
 }
 
-func (s *inactive) has(id string) bool {
+// since is when that was shown; zero if it wasn't.
+func (s *inactive) since(id string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, is := s.ids[id]
-	return is
+	return s.ids[id]
 }
+
+func (s *inactive) has(id string) bool { return !s.since(id).IsZero() }

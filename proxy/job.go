@@ -3,9 +3,12 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -26,6 +29,8 @@ const (
 // rate that AWS allows, and Okta waits one.
 type job struct {
 	ended chan struct{} // closed when x and reply may be read
+	about string        // the resource that it changes
+	made  string        // and that it has made, when it has ended; "" if none
 	size  int           // of its document
 	x     *Exchange
 	reply *Reply
@@ -38,7 +43,8 @@ type jobs struct {
 	under   map[string]*job
 	waiters map[*job]int
 	kept    map[string]*job
-	bytes   int // of the documents of those under way
+	running int // those under way, also those that nobody can join any more
+	bytes   int // of their documents
 	all     sync.WaitGroup
 }
 
@@ -61,10 +67,12 @@ func (x *Exchange) detached() *Exchange {
 // performLong carries out a change of a group in a goroutine of its own, or joins the
 // one that does, and waits for it as long as the client does.
 func (g *Gateway) performLong(x *Exchange) *Reply {
+	about := x.tenant.url + " " + x.laneKey()
 	key := x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + x.actor + " " + g.journal.Digest(x.Document)
+	g.jobs.supersede(about, key)
 	j := g.jobs.join(key)
 	if j == nil {
-		if j = g.jobs.start(key, len(x.Document)); j == nil {
+		if j = g.jobs.start(key, about, len(x.Document)); j == nil {
 			return g.carryOut(x)
 		}
 		y := x.detached()
@@ -95,6 +103,16 @@ func (g *Gateway) performLong(x *Exchange) *Reply {
 	}
 }
 
+// supersede takes those out that another change of the same resource comes behind: whoever
+// asks for the same again means it to be done again.
+func (js *jobs) supersede(about, key string) {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	for _, list := range [...]map[string]*job{js.under, js.kept} {
+		maps.DeleteFunc(list, func(k string, j *job) bool { return k != key && (j.about == about || j.made == about) })
+	}
+}
+
 // join finds a job, and makes the caller one of those who wait for it.
 func (js *jobs) join(key string) *job {
 	js.mu.Lock()
@@ -112,17 +130,18 @@ func (js *jobs) join(key string) *job {
 }
 
 // start begins a job with its caller waiting; nil if there are too many, or too large ones.
-func (js *jobs) start(key string, size int) *job {
+func (js *jobs) start(key, about string, size int) *job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	if js.under == nil {
 		js.under, js.waiters, js.kept = map[string]*job{}, map[*job]int{}, map[string]*job{}
 	}
-	if len(js.under) >= maxJobs || js.bytes+size > maxJobBytes {
+	if js.running >= maxJobs || js.bytes+size > maxJobBytes {
 		return nil
 	}
+	js.running++
 	js.bytes += size
-	j := &job{ended: make(chan struct{}), size: size}
+	j := &job{ended: make(chan struct{}), about: about, size: size}
 	js.under[key] = j
 	js.waiters[j] = 1
 	js.all.Add(1)
@@ -136,11 +155,18 @@ func (js *jobs) end(key string, j *job, x *Exchange, reply *Reply) (alone bool) 
 	defer js.mu.Unlock()
 	x.Body, x.Document, x.Verdict.Document = nil, nil, nil // whoever joins has a document of its own
 	j.x, j.reply, j.at = x, reply, time.Now()
-	delete(js.under, key)
+	js.running--
 	js.bytes -= j.size
-	if alone = js.waiters[j] == 0; alone && reply.Status < 300 && len(reply.Body) <= maxKeptBody {
+	last := js.under[key] == j
+	if last {
+		delete(js.under, key)
+	}
+	if alone = js.waiters[j] == 0; alone && last && reply.Status < 300 && len(reply.Body) <= maxKeptBody {
 		if len(js.kept) >= maxKept {
 			clear(js.kept)
+		}
+		if reply.Status == 201 {
+			j.made = x.tenant.url + " Groups/" + gjson.GetBytes(reply.Body, "id").Str
 		}
 		js.kept[key] = j
 	}

@@ -43,14 +43,17 @@ func (x *Exchange) heldUp(resp scim.Response, err error) bool {
 // isn't shown goes on a durable list until AWS shows it or the user is activated
 // again: the client shows the person as deactivated even when the call has failed.
 func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
-	op := x.Target.Operation
+	op, id := x.Target.Operation, x.Target.ID
 	leaves := x.deactivates() || op == scim.DeleteUser
+	if op == scim.CreateUser && x.adopts != "" { // a create that takes a user over, and may deactivate it
+		leaves, id = x.Verdict.Deactivates, x.adopts
+	}
 	active := gjson.GetBytes(resp.Body, "active").Type
 	switch {
 	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || active == gjson.False)):
-		x.tenant.inactive.add(x.Target.ID)
+		x.tenant.inactive.add(id)
 		g.metrics.deactivations.WithLabelValues(x.tenant.name, "ok").Inc()
-		g.noLeaver(x.Target.ID, "shown")
+		g.noLeaver(x.tenant, id, "shown")
 	case leaves && op == scim.DeleteUser && held(err): // it is the guard's to say when
 	case leaves:
 		result := "failed"
@@ -61,16 +64,22 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.masked(x.Target.Resource())).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		if err := g.leavers.Add(leavers.Leaver{ID: x.Target.ID, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}); err != nil {
+		if err := g.leavers.Add(leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}); err != nil {
 			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
 		}
 	case err != nil:
 	case op.Is(scim.ReplaceUser|scim.PatchUser) && resp.OK() && x.Verdict.Activates:
-		x.tenant.inactive.remove(x.Target.ID)
-		g.noLeaver(x.Target.ID, "activated")
+		x.tenant.inactive.remove(id)
+		g.noLeaver(x.tenant, id, "activated")
 	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && active == gjson.False):
-		g.noLeaver(x.Target.ID, "shown")
+		g.noLeaver(x.tenant, id, "shown")
 	}
+}
+
+// ofStore tells whether a tenant of that name has the same identity store.
+func (g *Gateway) ofStore(name string, t *Tenant) bool {
+	other, err := g.named(name)
+	return err == nil && other.store == t.store
 }
 
 // held tells whether a guard holds the call back.
@@ -79,9 +88,13 @@ func held(err error) bool {
 	return errors.As(err, &failure) && failure.Reason == scim.Held
 }
 
-// noLeaver takes a user off the list of open deactivations.
-func (g *Gateway) noLeaver(id, why string) {
+// noLeaver takes a user of a tenant's store off the list of open deactivations: what
+// another store shows of the id says nothing.
+func (g *Gateway) noLeaver(t *Tenant, id, why string) {
 	if g.leavers.Len() == 0 {
+		return
+	}
+	if l, open := g.leavers.Get(id); !open || !g.ofStore(l.Tenant, t) {
 		return
 	}
 	was, err := g.leavers.Done(id, why)

@@ -22,6 +22,8 @@ func (g *Gateway) perform(x *Exchange) *Reply {
 		return g.discover(x)
 	case x.long():
 		return g.performLong(x)
+	case x.Target.Operation == scim.DeleteGroup:
+		g.jobs.supersede(x.tenant.url+" "+x.laneKey(), "")
 	}
 	r := g.carryOut(x)
 	if r.Status == 200 {
@@ -37,6 +39,7 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 		began := time.Now()
 		turn, err := x.tenant.lanes.Enter(x.Deadline, x.place(), x.laneKey())
 		if err != nil {
+			g.watchLeavers(x, scim.Response{}, err)
 			return x.again(retryAfter(err), "Other changes of the same resource are under way.", err)
 		}
 		x.lane = turn
@@ -69,17 +72,44 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	return g.relay(x, resp)
 }
 
-// leave gives the lane back. After an unknown outcome it stays closed for a while.
+// leave gives the lanes back. After an unknown outcome they stay closed for a while.
 func (x *Exchange) leave() {
-	if x.lane == nil {
-		return
-	}
 	settle := time.Duration(0)
 	if x.doubt {
 		settle = x.tenant.settle
 	}
-	x.lane.Leave(settle)
-	x.lane = nil
+	for _, lane := range [...]*pace.Turn{x.lane, x.foundLane} {
+		if lane != nil {
+			lane.Leave(settle)
+		}
+	}
+	x.lane, x.foundLane = nil, nil
+}
+
+// enterFound takes a create, which is in the lane of a name, into that of the resource that
+// it has found or made, before it changes that: others know it by its id. What was taken
+// away there since the create came is not given back.
+func (x *Exchange) enterFound(t scim.Target) error {
+	create := x.Target.Operation
+	if x.foundLane != nil || x.lane == nil || t.ID == "" ||
+		!(create == scim.CreateUser && t.Operation == scim.ReplaceUser || create == scim.CreateGroup && t.Operation.Is(scim.PatchGroup|scim.GetGroup)) {
+		return nil
+	}
+	turn, err := x.tenant.lanes.Enter(x.Deadline, pace.InOrder, t.Resource())
+	if err != nil {
+		return &scim.CallError{Reason: scim.PacedOut, RetryAfter: retryAfter(err), Err: err}
+	}
+	x.foundLane = turn
+	if create == scim.CreateUser {
+		x.adopts = t.ID
+	}
+	if create == scim.CreateUser && x.tenant.inactive.since(t.ID).After(x.Began) {
+		return &translate.Incomplete{
+			Kind: scim.DuplicateUser, Note: "the user, whose id is " + t.ID + ", was deactivated meanwhile", Detail: "Nothing was changed.",
+			Response: scim.Response{Status: http.StatusConflict},
+		}
+	}
+	return nil
 }
 
 // place says that what takes access away is admitted even where others are refused
@@ -87,7 +117,7 @@ func (x *Exchange) leave() {
 // earlier activation could undo a deactivation, which keeps its place.
 func (x *Exchange) place() pace.Place {
 	switch {
-	case x.Target.Operation.Is(scim.DeleteUser | scim.DeleteGroup):
+	case x.Target.Operation == scim.DeleteGroup, x.Target.Operation == scim.DeleteUser && !x.policy.DeactivateInstead:
 		return pace.Final
 	case x.revokes():
 		return pace.Revoking

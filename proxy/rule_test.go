@@ -46,7 +46,7 @@ func idle(t *testing.T) (g *Gateway, s Settings, log *bytes.Buffer) {
 func TestPlacesOfWhatRevokes(t *testing.T) {
 	f := func(op scim.Operation, deactivates bool, want pace.Place) {
 		t.Helper()
-		x := &Exchange{Target: scim.Target{Operation: op}}
+		x := &Exchange{Target: scim.Target{Operation: op}, policy: &Policy{}}
 		x.Verdict.Deactivates = deactivates
 		if got := x.place(); got != want {
 			t.Errorf("got %v for %v, want %v", got, op, want)
@@ -59,6 +59,10 @@ func TestPlacesOfWhatRevokes(t *testing.T) {
 	f(scim.PatchGroup, false, pace.InOrder)
 	f(scim.DeleteUser, false, pace.Final)
 	f(scim.DeleteGroup, false, pace.Final)
+	x := &Exchange{Target: scim.Target{Operation: scim.DeleteUser}, policy: &Policy{DeactivateInstead: true}}
+	if got := x.place(); got != pace.Revoking {
+		t.Errorf("got %v for a DELETE that deactivates, want %v: an earlier activation could undo it", got, pace.Revoking)
+	}
 }
 
 func TestDoubtsAreBounded(t *testing.T) {

@@ -76,7 +76,9 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	case err = <-failed:
 	}
 	stopDriving()
-	return errors.Join(err, g.drain(drove))
+	err = errors.Join(err, g.drain(drove))
+	_ = g.listener.Close() // which the server may not have known yet
+	return err
 }
 
 // secured does TLS on the listener if it is to, and looks at what arrives.

@@ -108,6 +108,14 @@ func (u *unsettled) found(exchange string) []*inDoubt {
 	})
 }
 
+// made takes the earlier creates of the same thing off the list: AWS has just made it, so
+// that it wasn't there.
+func (u *unsettled) made(intent *audit.Record) []*inDoubt {
+	return u.remove(intent.Exchange, func(d *inDoubt) bool {
+		return d.intent.Op == intent.Op && strings.EqualFold(d.intent.Name, intent.Name)
+	})
+}
+
 // remove takes some off the list; of those that are asked about it notes why.
 func (u *unsettled) remove(by string, which func(*inDoubt) bool) (gone []*inDoubt) {
 	if u.n.Load() == 0 {
@@ -168,7 +176,7 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 			}
 			g.tellSettled(t, d, verdict, "")
 			if asked.Revokes && verdict == translate.Done && asked.Operation.Is(scim.Users) {
-				g.noLeaver(asked.ID, "shown")
+				g.noLeaver(t, asked.ID, "shown")
 			}
 			return nil
 		})

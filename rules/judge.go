@@ -211,7 +211,7 @@ func (j *judge) value(at int32, r *row) {
 	hooks := &r.on[j.variant]
 	j.run(hooks, j.signs(at, n, r)&hooks.when, at, r.Attribute)
 	if r.Path == "active" && j.op.Is(scim.Users) {
-		j.activity(n)
+		j.activity(at)
 	}
 	if r.sub == nil {
 		return

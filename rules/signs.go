@@ -11,12 +11,15 @@ import (
 )
 
 // activity takes in what the document makes of active.
-func (j *judge) activity(n *scim.Node) {
-	text := j.doc.Text[n.Start:n.End]
+func (j *judge) activity(at int32) {
+	n, text := &j.doc.Nodes[at], ""
+	if n.Shape == scim.String {
+		text = j.doc.String(at)
+	}
 	switch {
-	case n.Shape == scim.False, n.Shape == scim.String && bytes.EqualFold(text, []byte(`"false"`)):
+	case n.Shape == scim.False, strings.EqualFold(text, "false"):
 		j.active = deactivates
-	case n.Shape == scim.True, n.Shape == scim.String && bytes.EqualFold(text, []byte(`"true"`)):
+	case n.Shape == scim.True, strings.EqualFold(text, "true"):
 		j.active = activates
 	}
 }

@@ -1,7 +1,8 @@
-// Package clients plays the requests of SCIM clients other than Okta: Entra ID,
+// Package clients plays the requests of SCIM clients: Okta in both dialects, Entra ID,
 // Google, OneLogin, JumpCloud, Ping, CyberArk and two synchronisers. Each session is a
 // file in sessions: requests as the client is documented or was recorded to send
-// them, what it needs of the answers, and what AWS should hold in the end.
+// them, what it needs of the answers, and what AWS should hold in the end. Its comment
+// says where the forms come from.
 //
 // A file is a txtar archive. Its sections are steps in order; a step is a request
 // line, headers, an empty line and a body, then what is expected of the answer:
@@ -13,9 +14,20 @@
 //	totalResults is 0
 //
 // A line "NAME = path" keeps a value of the answer, which later steps write as
-// {NAME}. A header with nothing behind its colon is sent empty. The last section,
-// end, says what there is: "user NAME path=value …", "group NAME: member, member",
-// and "nobody NAME" for whom and what there must not be.
+// {NAME}. "=> lost" is an answer that never reaches the client. A header with nothing
+// behind its colon is sent empty. The section head holds headers of every request that
+// has no other of that name, a Content-Type only of those with a body. What follows the
+// Base URL is written as the client joins it, also without a slash.
+//
+// The section end says what there is, with {NAME} as well: "user NAME path=value; …",
+// "group NAME: member, member", and "nobody NAME" for whom and what there must not be. It
+// is the same whatever AWS does in points that no document settles. An answer on the way
+// may be another then, and is not looked at: "unless SWITCH=POSITION" in its step, further
+// ones behind commas.
+//
+// Where there are hundreds, a step or a line of an end that begins with "(1-250)" is
+// there for each number, which it writes as $n, and <<1-100 …>> is its inside for each
+// number, with commas between.
 //
 // It knows no rule and no gateway.
 package clients
@@ -31,6 +43,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +61,8 @@ type Session struct {
 	About string
 	steps []step
 	end   []string
+	kept  *strings.Replacer // values of answers, once it was played
+	under string            // position of a switch, as "SWITCH=POSITION", or ""
 }
 
 // step is one request and what the client needs of its answer.
@@ -55,8 +70,9 @@ type step struct {
 	name    string
 	request string // head lines
 	body    string
-	status  int
+	status  int      // 0: the answer is lost
 	lines   []string // captures and expectations
+	unless  []string // positions under which nothing is expected
 }
 
 // State is what an identity store holds.
@@ -88,28 +104,115 @@ func Sessions() ([]Session, error) {
 
 func parse(name string, archive *txtar.Archive) (Session, error) {
 	s := Session{Name: name, About: strings.TrimSpace(string(archive.Comment))}
+	var common []string
 	for _, file := range archive.Files {
-		text := string(file.Data)
-		if file.Name == "end" {
-			s.end = lines(text)
-			continue
+		switch file.Name {
+		case "head":
+			common = lines(string(file.Data))
+		case "end":
+			s.end = repeated(lines(string(file.Data))...)
+		default:
+			for _, text := range repeated(file.Name + "\n" + string(file.Data)) {
+				one, err := parseStep(text, common)
+				if err != nil {
+					return s, err
+				}
+				s.steps = append(s.steps, one)
+			}
 		}
-		asked, answered, ok := strings.Cut(text, "\n=> ")
-		if !ok {
-			return s, fmt.Errorf("step %q expects no answer", file.Name)
-		}
-		head, body, _ := strings.Cut(asked, "\n\n")
-		expected := lines(answered)
-		status, err := strconv.Atoi(expected[0])
-		if err != nil {
-			return s, fmt.Errorf("step %q: %q is no status", file.Name, expected[0])
-		}
-		s.steps = append(s.steps, step{file.Name, strings.TrimSpace(head), strings.TrimSpace(body), status, expected[1:]})
 	}
 	if len(s.steps) == 0 || len(s.end) == 0 {
 		return s, fmt.Errorf("it has no steps or no end")
 	}
 	return s, nil
+}
+
+// parseStep reads the name of a step, its request and what is expected.
+func parseStep(text string, common []string) (step, error) {
+	name, text, _ := strings.Cut(text, "\n")
+	asked, answered, ok := strings.Cut(text, "\n=> ")
+	if !ok {
+		return step{}, fmt.Errorf("step %q expects no answer", name)
+	}
+	head, body, _ := strings.Cut(asked, "\n\n")
+	one := step{name: name, request: strings.TrimSpace(head), body: strings.TrimSpace(body)}
+	for _, header := range common {
+		field, _, _ := strings.Cut(header, ":")
+		if own := strings.Contains(one.request, "\n"+field+":"); !own && (one.body != "" || field != "Content-Type") {
+			one.request += "\n" + header
+		}
+	}
+	expected := lines(answered)
+	for _, line := range expected[1:] {
+		if positions, ok := strings.CutPrefix(line, "unless "); ok {
+			one.unless = strings.Split(positions, ", ")
+			continue
+		}
+		one.lines = append(one.lines, line)
+	}
+	if expected[0] == "lost" {
+		return one, nil
+	}
+	var err error
+	if one.status, err = strconv.Atoi(expected[0]); err != nil {
+		return step{}, fmt.Errorf("step %q: %q is no status", name, expected[0])
+	}
+	return one, nil
+}
+
+var (
+	forEach = regexp.MustCompile(`^\((\d+)-(\d+)\) `)
+	list    = regexp.MustCompile(`<<(\d+)-(\d+) (.*?)>>`)
+)
+
+// repeated are texts with the lists in them written out, and those for each number of a
+// range.
+func repeated(texts ...string) (all []string) {
+	for _, text := range texts {
+		text = list.ReplaceAllStringFunc(text, func(found string) string {
+			m := list.FindStringSubmatch(found)
+			return strings.Join(numbered(m[1], m[2], m[3]), ",")
+		})
+		if m := forEach.FindStringSubmatch(text); m != nil {
+			all = append(all, numbered(m[1], m[2], text[len(m[0]):])...)
+			continue
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+func numbered(from, to, text string) (all []string) {
+	first, _ := strconv.Atoi(from) // the expression has seen that they are numbers
+	last, _ := strconv.Atoi(to)
+	for n := first; n <= last; n++ {
+		all = append(all, strings.ReplaceAll(text, "$n", strconv.Itoa(n)))
+	}
+	return all
+}
+
+// Requests is how many there are.
+func (s Session) Requests() int { return len(s.steps) }
+
+// Expects tells whether an answer is to have this status.
+func (s Session) Expects(status int) bool {
+	return slices.ContainsFunc(s.steps, func(one step) bool { return one.status == status })
+}
+
+// Positions are those of switches, as "SWITCH=POSITION", under which an answer may be
+// another.
+func (s Session) Positions() (all []string) {
+	for _, one := range s.steps {
+		all = append(all, one.unless...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Under is the session under a position of a switch.
+func (s Session) Under(position string) Session {
+	s.under = position
+	return s
 }
 
 func lines(text string) (list []string) {
@@ -123,17 +226,20 @@ func lines(text string) (list []string) {
 
 // Play sends the session's requests to a Base URL (http) over a socket, byte for byte
 // as the client writes them, and returns what of the answers is not as it needs them.
-func (s Session) Play(base, token string) (differences []string, err error) {
+func (s *Session) Play(base, token string) (differences []string, err error) {
 	to, err := url.Parse(base)
 	if err != nil {
 		return nil, err
 	}
-	kept := strings.NewReplacer()
+	s.kept = strings.NewReplacer()
 	values := []string{}
 	for _, one := range s.steps {
-		status, body, err := send(to, token, one, kept)
+		status, body, err := send(to, token, one, s.kept)
 		if err != nil {
 			return differences, fmt.Errorf("cannot send %q: %w", one.name, err)
+		}
+		if one.status == 0 || slices.Contains(one.unless, s.under) {
+			continue
 		}
 		if status != one.status {
 			differences = append(differences, fmt.Sprintf("%s: got %d %s, want %d", one.name, status, body, one.status))
@@ -145,12 +251,12 @@ func (s Session) Play(base, token string) (differences []string, err error) {
 					differences = append(differences, fmt.Sprintf("%s: the answer has no %s: %s", one.name, where, body))
 				}
 				values = append(values, "{"+name+"}", value.String())
-				kept = strings.NewReplacer(values...)
+				s.kept = strings.NewReplacer(values...)
 				continue
 			}
 			where, want, _ := strings.Cut(line, " is ")
-			if got := gjson.GetBytes(body, where).String(); got != kept.Replace(want) {
-				differences = append(differences, fmt.Sprintf("%s: got %q at %s, want %q", one.name, got, where, kept.Replace(want)))
+			if got := gjson.GetBytes(body, where).String(); got != s.kept.Replace(want) {
+				differences = append(differences, fmt.Sprintf("%s: got %q at %s, want %q", one.name, got, where, s.kept.Replace(want)))
 			}
 		}
 	}
@@ -193,11 +299,15 @@ func send(to *url.URL, token string, one step, kept *strings.Replacer) (status i
 	return status, body, err
 }
 
-// Compare tells in what a store differs from what it should hold in the end.
-func (s Session) Compare(state State) (differences []string) {
+// Compare tells in what a store differs from what it should hold in the end, once the
+// session was played.
+func (s *Session) Compare(state State) (differences []string) {
 	differ := func(format string, args ...any) { differences = append(differences, fmt.Sprintf(format, args...)) }
 	users, groups := 0, 0
 	for _, line := range s.end {
+		if s.kept != nil {
+			line = s.kept.Replace(line)
+		}
 		kind, rest, _ := strings.Cut(line, " ")
 		switch kind {
 		case "user":

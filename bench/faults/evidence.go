@@ -12,35 +12,40 @@ import (
 type results struct {
 	mass   *massResult
 	scenes []sceneResult
-	tests  map[string]bool // "PACKAGE NAME" → passed; one that there isn't is missing
+	tests  map[string]bool // "KIND PACKAGE NAME" → passed; one that there isn't is missing
 }
 
 // runTests runs the tests that the tables name, one package after the other.
 func runTests(root string, tables []table) (map[string]bool, error) {
-	by := map[string][]string{}
+	by := map[string][]string{} // "KIND PACKAGE" → tests
 	for _, t := range tables {
 		for _, r := range t.rows {
 			for _, e := range r.evidence {
-				if e.kind == "test" && !slices.Contains(by[e.of], e.what) {
-					by[e.of] = append(by[e.of], e.what)
+				if key := e.kind + " " + e.of; (e.kind == "test" || e.kind == "race") && !slices.Contains(by[key], e.what) {
+					by[key] = append(by[key], e.what)
 				}
 			}
 		}
 	}
 	passed := map[string]bool{}
-	for _, pkg := range sortedKeys(by) {
-		fmt.Printf("go test ./%s: %d tests\n", pkg, len(by[pkg]))
-		cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^("+strings.Join(by[pkg], "|")+")$", "./"+pkg)
+	for _, key := range sortedKeys(by) {
+		kind, pkg, _ := strings.Cut(key, " ")
+		args := []string{"test", "-count=1", "-v", "-run", "^(" + strings.Join(by[key], "|") + ")$", "./" + pkg}
+		if kind == "race" {
+			args = append(args, "-race")
+		}
+		fmt.Printf("%s: %d tests\n", key, len(by[key]))
+		cmd := exec.Command("go", args...)
 		cmd.Dir = root
 		out, err := cmd.CombinedOutput() // what has failed is told test by test
 		for line := range strings.Lines(string(out)) {
 			if name, found := strings.CutPrefix(line, "--- PASS: "); found {
 				name, _, _ = strings.Cut(name, " ")
-				passed[pkg+" "+name] = true
+				passed[key+" "+name] = true
 			}
 			if name, found := strings.CutPrefix(line, "--- FAIL: "); found {
 				name, _, _ = strings.Cut(name, " ")
-				passed[pkg+" "+name] = false
+				passed[key+" "+name] = false
 			}
 		}
 		text := string(out)
@@ -59,7 +64,7 @@ func runTests(root string, tables []table) (map[string]bool, error) {
 type verdict struct {
 	how    []string // what shows it
 	failed []string
-	open   []string // pending faults, and what nothing shows
+	open   []string // what nothing shows
 	shown  int
 }
 
@@ -85,10 +90,17 @@ func (res *results) judge(r row) *verdict {
 		case "doc":
 			v.how = append(v.how, fmt.Sprintf("%s: “%s”", e.of, e.what))
 			v.shown++
-		case "test":
-			v.how = append(v.how, fmt.Sprintf("`%s` (%s)", e.what, e.of))
+		case "run":
+			v.how = append(v.how, e.what)
 			v.shown++
-			if ok, ran := res.tests[e.of+" "+e.what]; !ok {
+		case "test", "race":
+			with := ""
+			if e.kind == "race" {
+				with = ", with the race detector"
+			}
+			v.how = append(v.how, fmt.Sprintf("`%s` (%s%s)", e.what, e.of, with))
+			v.shown++
+			if ok, ran := res.tests[e.kind+" "+e.of+" "+e.what]; !ok {
 				v.failed = append(v.failed, fmt.Sprintf("%s (it ran: %v)", e.what, ran))
 			}
 		case "mass":
@@ -125,11 +137,11 @@ func (res *results) played(id string, v *verdict) {
 		switch {
 		case r.row != id:
 			continue
-		case r.bad():
-			v.failed = append(v.failed, r.name+": "+r.String())
-		case r.pending != "":
-			v.open = append(v.open, r.pending)
+		case r.skips():
+			v.open = append(v.open, r.String())
 			continue
+		case r.err != nil:
+			v.failed = append(v.failed, r.name+": "+r.String())
 		}
 		names = append(names, "“"+r.name+"”")
 		v.shown++

@@ -45,14 +45,42 @@ func moduleRoot() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// build compiles the gateway into a folder.
-func build(root, into string) (binary string, err error) {
-	binary = filepath.Join(into, "scimgate")
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/scimgate")
-	cmd.Dir = root
+// builds are the gateway as it was built, and its variants, each of which is built when
+// it is asked for.
+type builds struct {
+	root, folder string
+	plain        string // as it is
+
+	mu   sync.Mutex // guards following
+	made map[string]string
+}
+
+// newBuilds builds the gateway, unless there is one.
+func newBuilds(root, folder, binary string) (b *builds, err error) {
+	b = &builds{root: root, folder: folder, plain: binary, made: map[string]string{}}
+	if binary == "" {
+		b.plain, err = b.variant("scimgate")
+	}
+	return b, err
+}
+
+// variant builds the gateway with further flags of go build, once for each name.
+func (b *builds) variant(name string, flags ...string) (binary string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.made[name] != "" {
+		return b.made[name], nil
+	}
+	binary = filepath.Join(b.folder, name)
+	if racing {
+		flags = append(flags, "-race")
+	}
+	cmd := exec.Command("go", append(append([]string{"build", "-o", binary}, flags...), "./cmd/scimgate")...)
+	cmd.Dir = b.root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build the gateway: %w\n%s", err, out)
 	}
+	b.made[name] = binary
 	return binary, nil
 }
 
@@ -65,11 +93,18 @@ const (
 	slowest  = 2 * time.Second // for a request to arrive
 )
 
+// launch is what is run as the gateway.
+type launch struct {
+	binary string
+	wrap   []string // a command in front of it that becomes it
+	env    []string // beside that of this process
+}
+
 // start runs the gateway in front of an upstream, with its files in a folder, and waits
 // until it serves. Flags come behind those of every run, and win.
-func start(binary, folder, upstream string, flags ...string) (*gateway, error) {
+func start(l launch, folder, upstream string, flags ...string) (*gateway, error) {
 	audit := filepath.Join(folder, "audit.jsonl")
-	all := append([]string{
+	all := append(append(slices.Clone(l.wrap), l.binary), []string{
 		"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--upstream", upstream, "--audit", audit,
 		"--upstream-timeout", timeout.String(), "--upstream-connect-timeout", "300ms", "--upstream-max-response-bytes", "256KiB",
 		"--pace-settle", settle.String(), "--client-patience", patience.String(),
@@ -77,8 +112,10 @@ func start(binary, folder, upstream string, flags ...string) (*gateway, error) {
 		"--pace-memberships-per-second", "100000", "--pace-memberships-burst", "1000",
 		"--listen-read-timeout", slowest.String(), "--listen-idle-timeout", "10s", "--listen-max-body-bytes", strconv.Itoa(maxBody),
 		"--guard-user-deletes-mode", "off", "--guard-group-deletes-mode", "off", "--guard-deactivations-mode", "off", "--guard-removals-mode", "off",
-	}, flags...)
-	g := &gateway{cmd: exec.Command(binary, all...), audit: audit, ended: make(chan struct{}), served: make(chan struct{})}
+	}...)
+	all = append(all, flags...)
+	g := &gateway{cmd: exec.Command(all[0], all[1:]...), audit: audit, ended: make(chan struct{}), served: make(chan struct{})}
+	g.cmd.Env = append(os.Environ(), l.env...)
 	errs, err := g.cmd.StderrPipe()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the gateway: %w", err)

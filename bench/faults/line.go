@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,8 @@ type request struct {
 
 // book is the clients' log.
 type book struct {
-	audit string // the gateway's log, whose length is noted
+	audit   string // the gateway's log, whose length is noted
+	address string // of something in front of the gateway, "" if there is nothing
 
 	mu   sync.Mutex // guards following
 	all  []*request
@@ -78,7 +80,7 @@ type line struct {
 }
 
 func dial(b *book, address string) (*line, error) {
-	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", cmp.Or(b.address, address), 10*time.Second)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the gateway: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 
 // mass is the run of many clients at once, with faults.
 type mass struct {
-	binary    string
+	builds    *builds
 	folder    string // takes the gateway's files
 	exchanges int
 	clients   int
@@ -29,9 +29,9 @@ type mass struct {
 type massResult struct {
 	history  *witness.History
 	findings []judge.Finding
-	pending  []judge.Finding
 	tallies  map[string]*judge.Tally
 	took     time.Duration
+	kept     string // what the gateway has held at the beginning and at the end
 }
 
 // poolSize is how many people there are who belong to nobody; a group may have all of
@@ -49,7 +49,7 @@ func (m *mass) run() (*massResult, error) {
 		return nil, err
 	}
 	defer u.Close()
-	g, err := start(m.binary, m.folder, u.URL(), "--audit-rotate-size", "400KiB", "--log-level", "info")
+	g, err := start(launch{binary: m.builds.plain}, m.folder, u.URL(), "--audit-rotate-size", "400KiB", "--log-level", "info")
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +62,18 @@ func (m *mass) run() (*massResult, error) {
 	if err := c.greet(); err != nil {
 		return nil, err
 	}
+	before, err := c.held(g)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.run(m.clients); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, g.output())
 	}
 	counted, err := c.quiet(g)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := c.lets(g, before)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +85,7 @@ func (m *mass) run() (*massResult, error) {
 		return nil, fmt.Errorf("the gateway ended with exit code %d:\n%s", code, g.output())
 	}
 	u.Close()
-	r := &massResult{took: time.Since(began)}
+	r := &massResult{took: time.Since(began), kept: kept}
 	if r.history, err = history(g, u, c.requests()); err != nil {
 		return nil, err
 	}
@@ -89,7 +97,7 @@ func (m *mass) run() (*massResult, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep the history: %w", err)
 	}
-	r.findings, r.pending = sift(judge.Check(r.history))
+	r.findings = judge.Check(r.history)
 	r.tallies = judge.Tallies(r.history)
 	return r, nil
 }
@@ -126,6 +134,33 @@ func (c *crowd) quiet(g *gateway) (counted int, err error) {
 		last = total
 	}
 	return 0, fmt.Errorf("the gateway does not come to rest:\n%s", g.output())
+}
+
+// holding is what a process holds.
+type holding struct{ descriptors, goroutines int }
+
+// held is what the gateway holds, but for the connections that it keeps to the upstream.
+func (c *crowd) held(g *gateway) (h holding, err error) {
+	samples, err := g.metrics()
+	return holding{int(samples["process_open_fds"]) - c.upstream.Open(), int(samples["go_goroutines"])}, err
+}
+
+// lets waits until the gateway holds no more than it did before: workers of connections
+// stay for ten seconds.
+func (c *crowd) lets(g *gateway, before holding) (kept string, err error) {
+	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		now, err := c.held(g)
+		if err != nil {
+			return "", err
+		}
+		kept = fmt.Sprintf("%d goroutines and %d descriptors before, %d and %d after", before.goroutines, before.descriptors, now.goroutines, now.descriptors)
+		if now.descriptors <= before.descriptors && now.goroutines <= before.goroutines {
+			return kept, nil
+		}
+		if time.Now().After(deadline) {
+			return kept, fmt.Errorf("the gateway does not let go of all that it held: %s", kept)
+		}
+	}
 }
 
 // report prints a line for each fault, then the findings.
@@ -171,8 +206,8 @@ func (r *massResult) verdicts() string {
 	for _, f := range r.findings {
 		count[f.Rule]++
 	}
-	return fmt.Sprintf("- %d findings: %d writes without record, %d false successes, %d doubled creates, %d lost or overtaken deactivations; %d more of faults of the gateway that are pending\n",
-		len(r.findings), count[judge.WriteAhead], count[judge.FalseSuccess], count[judge.DoubledCreate], count[judge.LostDeactivation], len(r.pending))
+	return fmt.Sprintf("- %d findings: %d writes without record, %d false successes, %d doubled creates, %d lost or overtaken deactivations\n",
+		len(r.findings), count[judge.WriteAhead], count[judge.FalseSuccess], count[judge.DoubledCreate], count[judge.LostDeactivation])
 }
 
 func (r *massResult) line(out io.Writer, row, name string) {

@@ -15,6 +15,7 @@ The judge of the gateway's rules of "nothing lost". It runs the gateway as a bui
     go run ./bench/faults --exchanges 0 --scenes F12
     go run ./bench/faults --write                # and the tests named below, and this file
     go test ./bench/faults                       # a short form
+    go test ./bench/faults -race                 # the same; the gateway is built with the race detector, too
 
 %s is given with --binary, or built. --keep FOLDER keeps what the witnesses told. What a run does is drawn from its seed; in which order it happens is not.
 
@@ -25,9 +26,11 @@ The judge of the gateway's rules of "nothing lost". It runs the gateway as a bui
 | witness | what witnesses tell, as plain data |
 | judge | the checks, and the tampered histories by which they are checked |
 | scenes_*.go | single rows that the mass run can't show |
+| source_test.go | what can be seen in the sources alone |
 | crowd.go, act.go, misbehave.go | the clients of the mass run |
 | rows.txt | the tables below as data: what is to be shown, and what shows it |
-| pending.go | faults of the gateway that are known; each has a scene that fails until it is mended |
+
+"Partly" says what nothing shows; "no" that nothing shows the row. Some scenes need what not every machine allows for (a namespace of mounts, a port below 1024) and say so; the one with a clock that moves builds the standard library anew, and is played in the long form alone.
 
 In the mass run each fault is told with how often it struck, what the clients were told (200×3: three times 200; none: the client had gone, or was cut off), and what the log says of the writes that it struck.
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -8,7 +9,7 @@ import (
 )
 
 // scenes are all of them, in the order of the matrix.
-var scenes = slices.Concat(toldScenes, lostScenes, answerScenes, groupScenes, clientScenes, processScenes)
+var scenes = slices.Concat(toldScenes, lostScenes, answerScenes, groupScenes, clientScenes, processScenes, trustScenes, boundScenes)
 
 // sceneResult is what came of a scene.
 type sceneResult struct {
@@ -16,24 +17,25 @@ type sceneResult struct {
 	err error
 }
 
-// bad tells whether it is not as the table says: it fails, or works though a fault is
-// said to be pending.
-func (r *sceneResult) bad() bool { return (r.err != nil) == (r.pending == "") }
-
 func (r *sceneResult) String() string {
+	var s *skipped
 	switch {
-	case r.err == nil && r.pending == "":
-		return "passed"
 	case r.err == nil:
-		return "passed, though it is said to be pending: " + r.pending
-	case r.pending != "":
-		return "PENDING: " + r.pending
+		return "passed"
+	case errors.As(r.err, &s):
+		return "SKIPPED: " + s.why
 	}
 	return "FAILED: " + r.err.Error()
 }
 
+// skips tells whether the scene could not be played here.
+func (r *sceneResult) skips() bool {
+	var s *skipped
+	return errors.As(r.err, &s)
+}
+
 // playAll plays the scenes whose row or name matches, a few at once.
-func playAll(binary, folder, like string, large bool) ([]sceneResult, error) {
+func playAll(b *builds, folder, like string, large bool) ([]sceneResult, error) {
 	form, err := regexp.Compile(like)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read --scenes: %w", err)
@@ -44,8 +46,16 @@ func playAll(binary, folder, like string, large bool) ([]sceneResult, error) {
 			all = append(all, sceneResult{scene: &scenes[i]})
 		}
 	}
+	play := func(i int) { all[i].err = all[i].play(b, filepath.Join(folder, fmt.Sprint("scene-", i)), large) }
 	together(4, len(all), func(i int) {
-		all[i].err = all[i].play(binary, filepath.Join(folder, fmt.Sprint("scene-", i)), large)
+		if !all[i].alone {
+			play(i)
+		}
 	})
+	for i := range all {
+		if all[i].alone {
+			play(i)
+		}
+	}
 	return all, nil
 }

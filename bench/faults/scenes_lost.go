@@ -36,7 +36,7 @@ var lostScenes = []scene{
 	{row: "F13", name: "answers that can't be read", run: func(s *stage) { s.spoiled("F13") }},
 	{row: "F14", name: "a body shorter than its length", run: func(s *stage) { s.spoiled("F14") }},
 	{row: "F16", name: "a success that can't be believed", run: func(s *stage) { s.spoiled("F16", "invalid-json", "html-ok", "empty-ok") }},
-	{row: "F16", name: "a success that shows another resource", pending: wrongResource, run: func(s *stage) { s.spoiled("F16", "wrong-id") }},
+	{row: "F16", name: "a success that shows another resource", run: func(s *stage) { s.spoiled("F16", "wrong-id") }},
 	{row: "F17", name: "one or two interim answers are passed over", run: func(s *stage) {
 		s.open(1)
 		for _, o := range s.sorts() {

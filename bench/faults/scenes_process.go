@@ -36,8 +36,10 @@ var processScenes = []scene{
 		r := s.request(titled(s.user(), "x"), fault("done-silent"))
 		ended := s.aside(func() { s.send(r) })
 		s.u.Await(patience, func(x witness.Seen) bool { return x.Tag == r.Tag && !x.Did.IsZero() })
-		h := s.end(3)
+		_, err := s.g.stop()
+		s.must(err)
 		<-ended
+		h := s.end(3)
 		s.told("hanging", r, 429)
 		found := false
 		for _, l := range h.Log {
@@ -63,7 +65,7 @@ var processScenes = []scene{
 		s.openDeactivation(id, false)
 		s.end(0)
 	}},
-	{row: "F58", name: "a deactivation that finds its resource left alone is on the list", pending: unlisted, run: func(s *stage) {
+	{row: "F58", name: "a deactivation that finds its resource left alone is on the list", run: func(s *stage) {
 		s.settle = 30 * time.Second
 		s.open(1, "--pace-settle", "30s", "--client-patience", "2s")
 		id := s.user()
@@ -91,8 +93,6 @@ var processScenes = []scene{
 		s.check(crashed, "the log doesn't say unknown (crash)")
 	}},
 }
-
-const unlisted = "a deactivation that is told to come again since its resource is left alone, or its lane is full, is not put on the list of open deactivations"
 
 // drain ends the gateway while so many writes are at the upstream, which then answers.
 func (s *stage) drain(n int) {

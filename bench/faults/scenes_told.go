@@ -139,7 +139,7 @@ var toldScenes = []scene{
 		}()
 		s.must(os.MkdirAll(s.folder, 0o700))
 		s.book = &book{audit: s.folder + "/audit.jsonl"}
-		s.g, err = start(s.binary, s.folder, "https://"+l.Addr().String()+faulty.Base)
+		s.g, err = start(launch{binary: s.plain}, s.folder, "https://"+l.Addr().String()+faulty.Base)
 		s.must(err)
 		u, err := faulty.Listen(faulty.Settings{Store: s.store})
 		s.must(err)

@@ -19,7 +19,7 @@ var Faults = []Fault{
 	{"displayName is not mapped", false, func(p *Person) { p.drop("displayName") }},
 	{"no last name", true, func(p *Person) { p.set("name", `{"givenName":"Suharto","familyName":""}`) }},
 	{"no first name", true, func(p *Person) { p.set("name", `{"givenName":null,"familyName":"Suharto"}`) }},
-	{"a last name of blanks", true, func(p *Person) { p.set("name", `{"givenName":"Teller","familyName":" "}`) }},
+	{"a last name of blanks", true, func(p *Person) { p.set("name", `{"givenName":"Teller","familyName":"  "}`) }},
 	{"empty texts", false, func(p *Person) {
 		p.set("title", `""`)
 		p.set("nickName", `""`)

@@ -13,7 +13,8 @@ import (
 )
 
 // The problems that people report and the constraints of AWS are a table in
-// rules/TROUBLESHOOTING.md; each row names what shows that it is true.
+// rules/TROUBLESHOOTING.md; each row names what shows that it is true: a fixture of a
+// rule, a test, a scenario of problems_test.go, or a section of the page.
 func TestEveryProblemIsCovered(t *testing.T) {
 	page := readFile(t, filepath.Join("..", "..", "rules", "TROUBLESHOOTING.md"))
 	want := map[string]bool{}
@@ -25,6 +26,7 @@ func TestEveryProblemIsCovered(t *testing.T) {
 	}
 	known := evidence(t, page)
 	row := regexp.MustCompile(`(?m)^\| ([PC]\d+) \|.*\| ([^|]*) \|$`)
+	named := map[string]bool{}
 	for _, match := range row.FindAllStringSubmatch(page, -1) {
 		id, shown := match[1], strings.Split(match[2], ", ")
 		if !want[id] {
@@ -32,47 +34,64 @@ func TestEveryProblemIsCovered(t *testing.T) {
 		}
 		delete(want, id)
 		for _, name := range shown {
-			if !known[name] {
-				t.Errorf("%s is shown by %q, which does not exist", id, name)
+			named[name] = true
+			if known[name] != 1 {
+				t.Errorf("%s is shown by %q, of which there are %d", id, name, known[name])
 			}
 		}
 	}
 	for id := range want {
 		t.Errorf("%s has no row", id)
 	}
+	for name := range known {
+		if strings.HasPrefix(name, "TestProblems/") && !named[name] {
+			t.Errorf("no row names %s", name)
+		}
+	}
 }
 
-// evidence are the names of fixtures and of what has a scenario instead, of tests,
-// and of sections.
-func evidence(t *testing.T, page string) map[string]bool {
-	known := map[string]bool{}
+// evidence counts, by their names, the fixtures and what has a scenario instead, the
+// tests, the scenarios of problems, and the sections with a text. The tests of bench
+// show nothing of the gateway.
+func evidence(t *testing.T, page string) map[string]int {
+	known := map[string]int{}
 	set, err := aws.New(aws.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	scenarios := readFile(t, "answers_test.go") + readFile(t, "group_test.go") + readFile(t, "guide_test.go") + readFile(t, "refusals_test.go")
+	scenarios := ""
+	for _, name := range []string{"answers", "group", "guide", "problems", "problems_calls", "problems_groups", "refusals", "translations"} {
+		scenarios += readFile(t, name+"_test.go")
+	}
 	for r := range set.Rules {
-		_, _, fixture := aws.Example(r.ID)
-		known[r.ID] = fixture || r.ID > "SG8" && strings.Contains(scenarios, r.ID)
+		if _, _, fixture := aws.Example(r.ID); fixture || r.ID > "SG8" && strings.Contains(scenarios, r.ID) {
+			known[r.ID] = 1
+		}
+	}
+	for _, p := range problems() {
+		known["TestProblems/"+p.row] = 1 // all those of a row together
 	}
 	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	err = filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == "bench" {
+			return filepath.SkipDir
+		}
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)
 		for _, match := range function.FindAllSubmatch(text, -1) {
-			known[string(match[1])] = true
+			known[string(match[1])]++
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	heading := regexp.MustCompile(`(?m)^#+ (.+)\n\n[^#|\n]`)
 	other := regexp.MustCompile(`[^a-z0-9 -]`)
 	for _, match := range heading.FindAllStringSubmatch(page, -1) {
-		known["#"+strings.ReplaceAll(other.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")] = true
+		known["#"+strings.ReplaceAll(other.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")]++
 	}
 	return known
 }

@@ -160,6 +160,7 @@ func TestWhatIsReadAndNamedIsBounded(t *testing.T) {
 		ids[n] = fmt.Sprint("user", n)
 	}
 	m.wrote("g", ids, true)
+	m.wrote("h", ids[:maxMerged], true)
 	reads := 0
 	do := func(req scim.Request) (scim.Response, error) {
 		if req.Target.Operation == scim.ListUsers {
@@ -169,6 +170,10 @@ func TestWhatIsReadAndNamedIsBounded(t *testing.T) {
 		return ok(200, `{"id":"`+req.Target.ID+`"}`), nil
 	}
 	target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{Filter: scim.EqFilter("groups.value", "g")}}
+	if _, err := m.List(target, "", false)(do); err == nil || reads != 0 {
+		t.Errorf("got %d reads for more than a page that AWS doesn't show yet, want to be told to come again: nobody is left out in silence", reads)
+	}
+	target.Query.Filter = scim.EqFilter("groups.value", "h")
 	resp, err := m.List(target, "", false)(do)
 	if n := int(gjson.GetBytes(resp.Body, "Resources.#").Int()); err != nil || n != maxMerged || reads != maxMerged {
 		t.Errorf("got %v, %d resources and %d reads, want %d of those that AWS doesn't show yet", err, n, reads, maxMerged)
@@ -180,4 +185,32 @@ func TestWhatIsReadAndNamedIsBounded(t *testing.T) {
 	if n := strings.Count(note, "user"); n != maxNamed || !strings.HasSuffix(note, fmt.Sprintf(" and %d more", len(ids)-maxNamed)) {
 		t.Errorf("got %q, want %d of %d named", note, maxNamed, len(ids))
 	}
+}
+
+// Of a change of many members as many are asked for as may have been there before; if all
+// of these agree, what became of it stays unknown.
+func TestDoubtOfManyMembers(t *testing.T) {
+	ids := make([]string, maxAsked+1)
+	for n := range ids {
+		ids[n] = fmt.Sprint("user", n)
+	}
+	f := func(ids []string, has int, want Settled) {
+		t.Helper()
+		calls := 0
+		do := func(scim.Request) (scim.Response, error) {
+			if calls++; calls <= has {
+				return ok(200, `{"Resources":[{"id":"g"}]}`), nil
+			}
+			return ok(200, `{"Resources":[]}`), nil
+		}
+		got, err := NewMemory(limits).Settle(do, Doubtful{Operation: scim.PatchGroup, ID: "g", Added: ids})
+		if err != nil || got != want || calls > maxAsked {
+			t.Errorf("%d members, %d of them there: got %v %v by %d calls, want %v", len(ids), has, got, err, calls, want)
+		}
+	}
+	f(ids[:3], 3, Done)
+	f(ids[:3], 1, NotDone)
+	f(ids[:maxAsked], maxAsked, Done)
+	f(ids, len(ids), Untold)
+	f(ids, 4, NotDone)
 }

@@ -66,12 +66,16 @@ func (who identity) filters() (list []string) {
 // AWS is asked whether it has the user before it is told again.
 func (m *Memory) CreateUser(c Creation) Plan {
 	return func(do Do) (scim.Response, error) {
-		return m.create(do, c, scim.Request{Target: scim.Target{Operation: scim.CreateUser}, Body: c.Document, Attrs: Attributes(c.Document)})
+		resp, err := m.create(do, c, scim.Request{Target: scim.Target{Operation: scim.CreateUser}, Body: c.Document, Attrs: Attributes(c.Document)})
+		if err == nil && resp.Status == 200 {
+			resp.Status = 201
+		}
+		return resp, err
 	}
 }
 
-// create sends a create. Its answer is a 201 with the resource if that is there by
-// this very request, now or at an earlier try.
+// create sends a create. Its answer is a 201 with the resource if this call has made it,
+// and a 200 if it was found: by this very request at an earlier try, or adopted.
 func (m *Memory) create(do Do, c Creation, req scim.Request) (scim.Response, error) {
 	who := identityOf(req.Target.Operation, c.Document)
 	if since, ok := m.inDoubt(who, c.Digest); ok {
@@ -79,19 +83,19 @@ func (m *Memory) create(do Do, c Creation, req scim.Request) (scim.Response, err
 		if err != nil || !resp.OK() {
 			return resp, err
 		}
-		if who.is(found, since) {
-			return m.made(who, found, resp.RequestID), nil
+		if who.is(found, since, c.Document) {
+			return m.made(who, found, 200, resp.RequestID), nil
 		}
 	}
 	began := time.Now()
 	resp, err := do(req)
 	switch {
 	case err == nil && resp.OK():
-		return m.made(who, gjson.ParseBytes(resp.Body), resp.RequestID), nil
+		return m.made(who, gjson.ParseBytes(resp.Body), 201, resp.RequestID), nil
 	case lost(resp, err):
 		m.doubt(who, c.Digest, began)
-		if found, list, err := m.find(do, who.list, who.attribute, who.name); err == nil && list.OK() && who.is(found, began) {
-			return m.made(who, found, list.RequestID), nil
+		if found, list, err := m.find(do, who.list, who.attribute, who.name); err == nil && list.OK() && who.is(found, began, c.Document) {
+			return m.made(who, found, 200, list.RequestID), nil
 		}
 	case err == nil && resp.Status == 409:
 		return m.taken(do, c, who, resp)
@@ -110,8 +114,8 @@ func (m *Memory) taken(do Do, c Creation, who identity, refusal scim.Response) (
 	if err != nil || !resp.OK() {
 		return resp, err
 	}
-	if repeated && who.is(found, since) {
-		return m.made(who, found, resp.RequestID), nil
+	if repeated && who.is(found, since, c.Document) {
+		return m.made(who, found, 200, resp.RequestID), nil
 	}
 	if !c.Adopt || !found.Exists() || !who.admits(found) || who.list == scim.ListGroups {
 		return refusal, nil
@@ -126,18 +130,23 @@ func (m *Memory) replaceAdopted(do Do, who identity, id string, doc []byte) (sci
 	if err != nil || !resp.OK() {
 		return resp, err
 	}
-	return m.made(who, gjson.ParseBytes(resp.Body), resp.RequestID), nil
+	return m.made(who, gjson.ParseBytes(resp.Body), 200, resp.RequestID), nil
 }
 
 // made is the answer to a create that has worked.
-func (m *Memory) made(who identity, resource gjson.Result, requestID string) scim.Response {
+func (m *Memory) made(who identity, resource gjson.Result, status int, requestID string) scim.Response {
 	m.settled(who)
 	m.created(resource.Get("id").Str, who.filters()...)
-	return scim.Response{Status: 201, Body: []byte(resource.Raw), RequestID: requestID}
+	return scim.Response{Status: status, Body: []byte(resource.Raw), RequestID: requestID}
 }
 
 // is tells whether a resource is the one that was to be made at that time.
-func (who identity) is(found gjson.Result, since time.Time) bool {
+// With its document at hand, what AWS shows must not contradict that.
+func (who identity) is(found gjson.Result, since time.Time, doc []byte) bool {
+	asked := Doubtful{Operation: scim.ReplaceUser, Document: doc}
+	if verdict, ok := asked.compared([]byte(found.Raw)); ok && verdict == NotDone {
+		return false
+	}
 	if !strings.EqualFold(found.Get(who.attribute).Str, who.name) || found.Get("externalId").Str != who.externalID {
 		return false
 	}

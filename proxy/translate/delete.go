@@ -21,6 +21,8 @@ func (m *Memory) DeleteUser(id string) Plan {
 		resp, err := m.send(do, req)
 		if err == nil && resp.OK() {
 			m.gone(id, req.Name)
+		} else if lost(resp, err) {
+			m.doubtUser(id)
 		}
 		return resp, err
 	}
@@ -133,11 +135,28 @@ func (m *Memory) forget(id string) {
 	delete(m.fresh, id)
 }
 
-// gone remembers the name of a user that was deleted, if it is known.
+// doubtUser forgets what was written about a user who may have been deleted.
+func (m *Memory) doubtUser(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.recent {
+		m.recentIDs -= len(r.present)
+		delete(r.present, id)
+		m.recentIDs += len(r.present)
+	}
+}
+
+// gone remembers the name of a user that was deleted, if it is known; a member of anything
+// that user isn't any more.
 func (m *Memory) gone(id, userName string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.fresh, id)
+	for _, r := range m.recent {
+		if r.present[id] {
+			r.present[id] = false
+		}
+	}
 	if userName == "" {
 		return
 	}

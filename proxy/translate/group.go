@@ -79,7 +79,7 @@ func (m *Memory) ReplaceGroup(id string, doc []byte) Plan {
 		}
 		want := have
 		if mentioned := gjson.GetBytes(doc, "members"); mentioned.IsArray() || mentioned.IsObject() { // a null says as little as nothing
-			want = memberIDs(mentioned)
+			want = asShown(memberIDs(mentioned), have)
 		}
 		name := gjson.GetBytes(group.Body, "displayName").Str
 		m.learn(id, name)

@@ -126,6 +126,21 @@ func (m *Memory) merge(group string, ids []string) []string {
 	return merged
 }
 
+// asShown are ids as AWS writes them, where it shows the same in another letter case.
+func asShown(ids, shown []string) []string {
+	known := make(map[string]string, len(shown))
+	for _, id := range shown {
+		known[strings.ToLower(id)] = id
+	}
+	ids = slices.Clone(ids)
+	for i, id := range ids {
+		if other, ok := known[strings.ToLower(id)]; ok {
+			ids[i] = other
+		}
+	}
+	return minus(ids, nil)
+}
+
 // minus are the elements of a that b doesn't have, each once.
 func minus(a, b []string) (rest []string) {
 	drop := make(map[string]bool, len(b))
@@ -254,6 +269,9 @@ func (m *Memory) remove(do Do, group string, chunk []string) (scim.Response, err
 		return m.refusal(do, group, refusal, err)
 	}
 	left := both(chunk, have)
+	if resp, err := m.removeUnlisted(do, group, minus(chunk, have)); err != nil || !resp.OK() {
+		return resp, err
+	}
 	if len(left) == len(chunk) { // also by what this gateway has written, which may be gone again
 		missing, resp, err := m.missing(do, left)
 		if err != nil {
@@ -268,6 +286,18 @@ func (m *Memory) remove(do Do, group string, chunk []string) (scim.Response, err
 		return m.refusal(do, group, refusal, nil)
 	}
 	return m.send(do, patchMembers(group, "remove", left))
+}
+
+// removeUnlisted removes members that AWS doesn't show, one by one: its lists may be behind
+// what was written. That one is none is no fault.
+func (m *Memory) removeUnlisted(do Do, group string, ids []string) (scim.Response, error) {
+	for _, id := range ids {
+		resp, err := m.send(do, patchMembers(group, "remove", []string{id}))
+		if err != nil || !resp.OK() && !refused(resp) {
+			return resp, err
+		}
+	}
+	return scim.Response{Status: 204}, nil
 }
 
 // refusal is AWS's refusal of a change of members. A 404 that is not about the group says
@@ -319,6 +349,10 @@ func (m *Memory) add(do Do, group string, chunk []string) (resp scim.Response, m
 // missing are those that are no users of AWS.
 func (m *Memory) missing(do Do, ids []string) (missing []string, resp scim.Response, err error) {
 	for _, id := range ids {
+		if !scim.IsID(id) {
+			missing = append(missing, id)
+			continue
+		}
 		resp, err = m.send(do, scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}})
 		if err != nil {
 			return nil, resp, err
@@ -338,7 +372,9 @@ const maxNamed = 10
 func (m *Memory) unknown(do Do, missing []string, p *progress) error {
 	var groups, unknown []string
 	for _, id := range missing[:min(len(missing), maxNamed)] {
-		if group, err := do(getGroup(id)); err == nil && group.OK() {
+		if !scim.IsID(id) {
+			unknown = append(unknown, id)
+		} else if group, err := do(getGroup(id)); err == nil && group.OK() {
 			groups = append(groups, id)
 		} else {
 			unknown = append(unknown, id)

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,8 @@ import (
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
-// maxMerged bounds how many resources are read to put them into a list.
+// maxMerged bounds how many resources are read to put them into a list, which is to hold
+// them all: otherwise AWS's own list is shown, as late as it is.
 const maxMerged = 100
 
 // mergeList makes a list by membership show this gateway's own recent writes, which
@@ -26,8 +28,14 @@ func (m *Memory) mergeList(do Do, op scim.Operation, filter *scim.Filter, resp s
 	all := doc.Get("Resources").Array()
 	shown := slices.DeleteFunc(slices.Clone(all), func(r gjson.Result) bool { return slices.Contains(removed, r.Get("id").Str) })
 	whole := doc.Get("nextCursor").Str == "" && (!doc.Get("totalResults").Exists() || doc.Get("totalResults").Int() == int64(len(all)))
-	for _, id := range added[:min(len(added), maxMerged)] {
-		if !whole || slices.ContainsFunc(all, func(r gjson.Result) bool { return r.Get("id").Str == id }) {
+	added = slices.DeleteFunc(added, func(id string) bool {
+		return slices.ContainsFunc(all, func(r gjson.Result) bool { return r.Get("id").Str == id })
+	})
+	if whole && len(added) > 0 && len(shown)+len(added) > maxMerged {
+		return scim.Response{}, errLate
+	}
+	for _, id := range added {
+		if !whole {
 			continue
 		}
 		one, err := m.send(do, scim.Request{Target: scim.Target{Operation: oneOf(op), ID: id}})
@@ -46,6 +54,10 @@ func (m *Memory) mergeList(do Do, op scim.Operation, filter *scim.Filter, resp s
 	}
 	return resp, nil
 }
+
+// errLate is told to come again: more was written than fits on a page, and AWS doesn't show
+// it yet.
+var errLate = &scim.CallError{Reason: scim.PacedOut, RetryAfter: 5 * time.Second, Err: errors.New("AWS does not show memberships yet that were written a moment ago")}
 
 func oneOf(list scim.Operation) scim.Operation {
 	if list == scim.ListGroups {

@@ -578,6 +578,6 @@ func TestPatchUserForms(t *testing.T) {
 	f(`{"op":"replace","value":{"`+enterprise+`":{"department":"x"}}}`, `{"op":"replace","path":"`+enterprise+`:department","value":"x"}`)
 	f(`{"op":"replace","path":"`+enterprise+`","value":{"department":"x","division":"y"}}`, `{"op":"replace","path":"`+enterprise+`:department","value":"x"},{"op":"replace","path":"`+enterprise+`:division","value":"y"}`)
 	f(`{"op":"replace","path":"`+scim.UserSchema+`","value":{"title":"x"}}`, `{"op":"replace","path":"title","value":"x"}`)
-	same(`{"op":"remove","path":"`+enterprise+`"}`)
+	same(`{"op":"remove","path":"` + enterprise + `"}`)
 	f(`{"op":"replace","path":"active","value":true},{"op":"replace","path":"active","value":false}`, `{"op":"replace","path":"active","value":false}`)
 }

@@ -47,6 +47,7 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 				return list, err
 			}
 			worked = true
+			removals, additions = asShown(removals, have), asShown(additions, have)
 		}
 		if p.reset {
 			removals, additions = minus(have, additions), minus(additions, have)
@@ -168,8 +169,12 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 			}
 			name := groupAttribute(key.Str)
 			if names++; strings.EqualFold(name, "members") {
-				p.members(verb, raw)
-				return true
+				err = p.members(verb, raw)
+				return err == nil
+			}
+			if attribute, _, part := strings.Cut(name, "."); part && strings.EqualFold(attribute, "members") {
+				err = partOfMember(name)
+				return false
 			}
 			p.others = append(p.others, setAttribute(group, verb, name, raw.Raw))
 			p.plain = name == key.Str
@@ -182,6 +187,9 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 	if err != nil {
 		return &Incomplete{Detail: "The path " + text + " of an operation can't be read. Nothing was sent.", Response: scim.Response{Status: 400}}
 	}
+	if strings.EqualFold(path.Attribute, "members") && path.Sub != "" {
+		return partOfMember(text)
+	}
 	if !strings.EqualFold(path.Attribute, "members") {
 		p.plain = path.Schema == ""
 		p.others = append(p.others, setAttribute(group, verb, path.Attribute, value.Raw))
@@ -190,11 +198,10 @@ func (p *groupPatch) take(group string, op gjson.Result) error {
 	if path.Filter == nil {
 		ids := memberIDs(value)
 		p.plain = path.Schema == "" && verb != "replace" && value.IsArray() && len(ids) > 0 && len(ids) == int(value.Get("#").Int())
-		p.members(verb, value)
-		return nil
+		return p.members(verb, value)
 	}
 	name, id, ok := path.Filter.Eq()
-	if !ok || !strings.EqualFold(name, "value") || verb != "remove" {
+	if !ok || !scim.IsID(id) || !strings.EqualFold(name, "value") || verb != "remove" {
 		return &Incomplete{
 			Detail:   "AWS can only remove members that are named by their id, as in members[value eq \"…\"]. Nothing was sent.",
 			Response: scim.Response{Status: 400},
@@ -216,9 +223,11 @@ func groupAttribute(name string) string {
 
 // members takes in what an operation does to the members. A remove with a list
 // removes those on it; only one without any removes all.
-func (p *groupPatch) members(verb string, value gjson.Result) {
+func (p *groupPatch) members(verb string, value gjson.Result) error {
 	ids := memberIDs(value)
 	switch {
+	case len(ids) == 0 && value.IsArray() && value.Get("#").Int() > 0, len(ids) == 0 && value.IsObject():
+		return &Incomplete{Detail: "Members are named, but none by an id in value. Nothing was sent.", Response: scim.Response{Status: 400}}
 	case verb == "replace":
 		p.clear()
 		p.set(ids, true)
@@ -228,5 +237,15 @@ func (p *groupPatch) members(verb string, value gjson.Result) {
 		p.set(ids, false)
 	default:
 		p.clear()
+	}
+	return nil
+}
+
+// partOfMember is the refusal of an operation on a part of members, which don't change:
+// taken for one on the members themselves it would take people out (RFC 7643 §8.7.1).
+func partOfMember(path string) error {
+	return &Incomplete{
+		Detail:   "The parts of a member can't be changed: " + path + ". Members are added and removed as a whole. Nothing was sent.",
+		Response: scim.Response{Status: 400},
 	}
 }

@@ -53,7 +53,7 @@ func (m *Memory) Settle(do Do, d Doubtful) (Settled, error) {
 		if err != nil || !resp.OK() {
 			return Untold, errors.Join(errUnsettled, err)
 		}
-		return told(who.is(found, d.Since)), nil
+		return told(who.is(found, d.Since, d.Document)), nil
 	case d.Operation == scim.PatchGroup && len(d.Added)+len(d.Removed) > 0:
 		return m.settleMember(do, d)
 	}
@@ -73,11 +73,14 @@ func (m *Memory) Settle(do Do, d Doubtful) (Settled, error) {
 		return Untold, errors.Join(errUnsettled, err)
 	case deletes:
 		return NotDone, nil
-	case d.Revokes:
-		return told(gjson.GetBytes(resp.Body, "active").Type == gjson.False), nil
+	case d.Revokes && gjson.GetBytes(resp.Body, "active").Type != gjson.False:
+		return NotDone, nil
 	}
 	if verdict, ok := d.compared(resp.Body); ok {
 		return verdict, nil
+	}
+	if d.Revokes {
+		return Done, nil
 	}
 	changed, err := time.Parse(time.RFC3339, gjson.GetBytes(resp.Body, "meta.lastModified").Str)
 	switch {
@@ -145,18 +148,28 @@ func pointer(path string) string {
 // settleMember asks for one member of a change, since AWS carries out all of it or
 // nothing.
 func (m *Memory) settleMember(do Do, d Doubtful) (Settled, error) {
-	member := append(slices.Clone(d.Added), d.Removed...)[0]
-	resp, err := do(scim.Request{Target: scim.Target{Operation: scim.ListGroups, Query: scim.Query{
-		Filter: scim.EqFilter("id", d.ID) + " and " + scim.EqFilter("members", member)}}})
-	switch {
-	case err == nil && resp.Status == 404: // the user, or the group, is gone
-		return Untold, nil
-	case err != nil || !resp.OK():
-		return Untold, errors.Join(errUnsettled, err)
+	members := append(slices.Clone(d.Added), d.Removed...)
+	for i, member := range members {
+		if i == maxAsked {
+			return Untold, nil
+		}
+		resp, err := do(scim.Request{Target: scim.Target{Operation: scim.ListGroups, Query: scim.Query{
+			Filter: scim.EqFilter("id", d.ID) + " and " + scim.EqFilter("members", member)}}})
+		switch {
+		case err == nil && resp.Status == 404: // the user, or the group, is gone
+			return Untold, nil
+		case err != nil || !resp.OK():
+			return Untold, errors.Join(errUnsettled, err)
+		}
+		if is := gjson.GetBytes(resp.Body, "Resources.#").Int() > 0; is != (i < len(d.Added)) {
+			return NotDone, nil
+		}
 	}
-	is := gjson.GetBytes(resp.Body, "Resources.#").Int() > 0
-	return told(is == (len(d.Added) > 0)), nil
+	return Done, nil
 }
+
+// maxAsked bounds the members that are asked for: some may have been there before.
+const maxAsked = 10
 
 func told(done bool) Settled {
 	if done {

@@ -159,7 +159,9 @@ func (c *Client) takeSlot(by time.Time) error {
 }
 
 // alone tells whether a call has a connection of its own.
-func (c *Client) alone(call *Call) bool { return call.Write && c.settings.Reuse != "all" }
+func (c *Client) alone(call *Call) bool {
+	return (call.Write || call.ID == "") && c.settings.Reuse != "all" // a list shows nothing that it could be told by
+}
 
 // fresh is a new connection, on which nothing can have arrived.
 func (c *Client) fresh(now, by time.Time) (*conn, error) {

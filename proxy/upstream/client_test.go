@@ -67,21 +67,24 @@ func TestRequestIsMadeFromNothingButTheCall(t *testing.T) {
 	}
 }
 
-// A write goes out on a connection of its own, so that no late byte is taken for its
-// answer, and no connection that was just closed leaves it in doubt.
+// A write or a list goes out on a connection of its own, so that no late byte is taken for
+// its answer, and no connection that was just closed leaves it in doubt.
 func TestWritesHaveConnectionsOfTheirOwn(t *testing.T) {
 	p := listen(t, nil, answer(ok(ada)))
 	c := p.client(t, func(s *Settings) { s.Reuse = "" })
 	for range 2 {
 		want(t, c, create(ada), scim.Done, ada)
-		want(t, c, get("/Users/906"), scim.Done, ada)
+		read := get("/Users/906")
+		read.ID = "906"
+		want(t, c, read, scim.Done, ada)
+		want(t, c, get("/Users?count=1"), scim.Done, ada)
 	}
-	if n := p.connections(); n != 3 {
-		t.Errorf("got %d connections, want one for each of 2 writes, and one for the reads", n)
+	if n := p.connections(); n != 5 {
+		t.Errorf("got %d connections, want one for each of 2 writes and 2 lists, and one for the reads by id", n)
 	}
 	for i, text := range p.requests() {
-		if strings.Contains(text, "Connection: close") != strings.HasPrefix(text, "POST") {
-			t.Errorf("request %d is %q, want writes alone to end their connection", i, text)
+		if strings.Contains(text, "Connection: close") != !strings.HasPrefix(text, "GET /tenant/scim/v2/Users/") {
+			t.Errorf("request %d is %q, want all but reads by id to end their connection", i, text)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Settings struct {
 	Insecure bool `yaml:"insecure"`
 
 	// Reuse says which calls go out on a connection that has served others: "reads"
-	// (the default) or "all". On a used one, bytes that arrive too late may be taken for
+	// (the default: those by an id, whose answer shows whether it is theirs) or "all". On a used one, bytes that arrive too late may be taken for
 	// the answer to the next call, and a connection that the upstream has just closed
 	// leaves a write in doubt.
 	Reuse string `yaml:"reuse"`

@@ -30,6 +30,22 @@ var members = []rules.Rule{{
 	When:    missing,
 	Default: rules.Reject,
 }, {
+	ID:     "SG607",
+	Title:  "{at} is no id of AWS",
+	Fix:    "In Okta: assign the user to the app, so that Okta learns the user's id at AWS, then push the group again.",
+	Entra:  "assign the user to the app, then provision the group again.",
+	Why:    "A login or another system's id names nobody. Replacing the members by such ones would take everybody out.",
+	AWS:    "404, or 400: " + unparsable,
+	Source: documented("Identity Store API reference, CreateUser: an id has 36 hex digits and hyphens, or 10 more and a hyphen in front"),
+	On:     anyGroup,
+	At:     []string{"members.value"},
+	When:   rules.Present,
+	Check: func(n rules.Node) (rules.Span, string, bool) {
+		text := inside(n)
+		return rules.Span{}, "", len(text) > 0 && !isID(text)
+	},
+	Default: rules.Reject,
+}, {
 	ID:      "SG603",
 	Title:   "a new group has no members",
 	Fix:     "Nothing to do; it is left out.",

@@ -24,12 +24,13 @@ var names = []rules.Rule{{
 	Title:   "name.familyName is missing; AWS requires it",
 	Fix:     "In Okta: fill in Last name in the user's profile, then retry the task.",
 	Entra:   "fill in {entra}.",
-	Why:     "People with one name have none. A template can be set for it, so that the name doesn't have to be invented person by person.",
+	Why:     "People with one name have none. A template can be set for it, so that the name doesn't have to be invented person by person. AWS takes one blank for a name (goauthentik/authentik#4554), and so it passes.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Guided, Where: "First name, Last name, Username and Display name must have a value"},
 	On:      anyUser,
 	At:      []string{"name.familyName"},
 	When:    missing,
+	Check:   notOneBlank,
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{fromTemplate},
 }, {
@@ -37,12 +38,13 @@ var names = []rules.Rule{{
 	Title:   "name.givenName is missing; AWS requires it",
 	Fix:     "In Okta: fill in First name in the user's profile, then retry the task.",
 	Entra:   "fill in {entra}.",
-	Why:     "People with one name have none. A template can be set for it, so that the name doesn't have to be invented person by person.",
+	Why:     "People with one name have none. A template can be set for it, so that the name doesn't have to be invented person by person. AWS takes one blank for a name (goauthentik/authentik#4554), and so it passes.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Guided, Where: "First name, Last name, Username and Display name must have a value"},
 	On:      anyUser,
 	At:      []string{"name.givenName"},
 	When:    missing,
+	Check:   notOneBlank,
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{fromTemplate},
 }, {
@@ -95,3 +97,8 @@ var displayNameFromName = rules.Repair{Kind: rules.Mend, Mend: func(n rules.Node
 	}
 	return n.Set(given + " " + family), "built from first and last name", true
 }}
+
+// notOneBlank lets the one blank pass that stands for a name that somebody doesn't have.
+func notOneBlank(n rules.Node) (rules.Span, string, bool) {
+	return rules.Span{}, "", n.Signs&rules.Blank == 0 || string(inside(n)) != " "
+}

@@ -47,3 +47,13 @@ func TestErrorsAreReadUpToABound(t *testing.T) {
 		t.Errorf("got %q of an error of %d bytes, want it left unread", detail, len(text)+1)
 	}
 }
+
+func TestPathsAreBounded(t *testing.T) {
+	longest := strings.Repeat("a", maxPath)
+	if _, err := ParsePath(longest); err != nil {
+		t.Errorf("got %v for %d bytes", err, maxPath)
+	}
+	if _, err := ParsePath(longest + "a"); err == nil {
+		t.Errorf("got no error for %d bytes", maxPath+1)
+	}
+}

@@ -8,6 +8,7 @@ import (
 // Bounds of a filter: far above what any client sends.
 const (
 	maxFilter      = 4096 // bytes
+	maxPath        = 1024 // likewise, of a path
 	maxFilterDepth = 16
 )
 

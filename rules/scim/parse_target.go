@@ -354,6 +354,9 @@ func startsWith(s []segment, prefix string) bool {
 	return true
 }
 
+// IsID tells whether a text can be the id of a user or a group in a URL.
+func IsID(text string) bool { return isID([]byte(text), GetUser) }
+
 // isID tells whether a text can be an id of AWS (Identity Store API reference,
 // CreateUser: hex digits and hyphens, 47 at most), or for a schema its URN. The
 // grammar is wider than AWS's, but has nothing that a URL would read otherwise.

@@ -14,8 +14,8 @@ type Path struct {
 // ParsePath reads a path. The error is a *SyntaxError.
 func ParsePath(text string) (Path, error) {
 	p := Path{}
-	if len(text) > maxFilter {
-		return p, &SyntaxError{maxFilter, "the path is too long"}
+	if len(text) > maxPath {
+		return p, &SyntaxError{maxPath, "the path is too long"}
 	}
 	rest := text
 	if IsURN(text) {

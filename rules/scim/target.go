@@ -50,7 +50,12 @@ func (t Target) Resource() string {
 func (t Target) AppendURI(dst []byte) []byte {
 	dst = append(dst, t.Operation.Collection()...)
 	if t.ID != "" {
-		dst = append(append(dst, '/'), t.ID...)
+		dst = append(dst, '/')
+		if t.Operation.Is(Discovery) {
+			dst = append(dst, t.ID...)
+		} else {
+			dst = appendEscaped(dst, t.ID)
+		}
 	}
 	mark := byte('?')
 	name := func(s string) {

@@ -28,6 +28,8 @@ func (u *Server) Seen(log *witness.Log) []witness.Seen {
 			out[i].LogAt = log.At(e.mark)
 		}
 	}
+	// On a busy machine one may have been noted long after its first byte.
+	slices.SortStableFunc(out, func(a, b witness.Seen) int { return a.First.Compare(b.First) })
 	return out
 }
 

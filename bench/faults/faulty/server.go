@@ -144,9 +144,17 @@ func (u *Server) Connections() int {
 	return u.born
 }
 
+// Open is how many the gateway has open now.
+func (u *Server) Open() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.conns)
+}
+
 // serve reads one request after the other.
 func (u *Server) serve(conn *net.TCPConn, number int) {
 	r := bufio.NewReaderSize(conn, 32<<10)
+	last := false
 	for n := 1; ; n++ {
 		if _, err := r.Peek(1); err != nil {
 			return
@@ -159,10 +167,11 @@ func (u *Server) serve(conn *net.TCPConn, number int) {
 			e.mark = witness.Look(u.settings.Log)
 		}
 		u.note(func() { u.entries = append(u.entries, e) })
-		k := &Strike{u: u, conn: conn, r: r, e: e}
+		k := &Strike{u: u, conn: conn, r: r, e: e, last: last}
 		if !k.request() || k.over {
 			return
 		}
+		last = k.last
 		u.mu.Lock()
 		u.conns[conn] = true
 		u.mu.Unlock()
@@ -200,6 +209,16 @@ func (k *Strike) request() bool {
 		k.e.Resource = resourceOf(method, k.e.Path)
 		if !strings.HasPrefix(target, Base+"/") {
 			k.e.Flaw = "its path is not below the Base URL"
+		}
+		if k.last {
+			k.e.Flaw = "it comes on a connection that was to end with the request before"
+		}
+		switch head.Get("Connection") {
+		case "":
+		case "close":
+			k.last = true
+		default:
+			k.e.Flaw = "its Connection is not close"
 		}
 	})
 	order := k.u.take(k.e)

@@ -2,6 +2,7 @@ package faulty
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/scimgate/scimgate/bench/faults/message"
@@ -89,9 +90,10 @@ func claims(text func(Reply) string) func(*Strike) {
 	}
 }
 
-// wrongID answers with another resource than the one that was written or read; a list is
-// no one's.
-func wrongID(k *Strike) {
+// another answers with another resource than the one that was written or read; a list is
+// no one's. What was just made is known by its name alone: AWS's answer to a create has
+// nothing else by which its id could be held to it.
+func another(k *Strike) {
 	r := k.Apply()
 	if k.over {
 		return
@@ -104,8 +106,13 @@ func wrongID(k *Strike) {
 	begin += len(`"id":"`)
 	end := begin + strings.IndexByte(r.Body[begin:], '"')
 	r.Body = r.Body[:begin] + PoisonID + r.Body[end:]
+	if k.e.Method == "POST" {
+		r.Body = names.ReplaceAllString(r.Body, `"$1":"poison"`)
+	}
 	k.Broken(r.Bytes())
 }
+
+var names = regexp.MustCompile(`"(userName|displayName)":"[^"]*"`)
 
 // body is that of an answer; something, where there is none.
 func body(r Reply) string {

@@ -83,6 +83,7 @@ type Strike struct {
 	body  string
 	order Order
 	over  bool // the connection is of no more use
+	last  bool // the gateway has said that it closes it; that is waited for
 }
 
 // At is the place of the fault, from 0 to n.
@@ -90,6 +91,9 @@ func (k *Strike) At(n int) int { return k.order.At % (n + 1) }
 
 // Method is that of the request.
 func (k *Strike) Method() string { return k.e.Method }
+
+// Used tells whether the connection has served another request before.
+func (k *Strike) Used() bool { return k.e.OnConn > 1 }
 
 // Elsewhere is the URL of the host that nobody may be redirected to.
 func (k *Strike) Elsewhere() string { return "http://" + k.u.other.Addr().String() + Base + k.e.Path }

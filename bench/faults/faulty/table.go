@@ -100,7 +100,7 @@ var Table = []Fault{
 	{Name: "invalid-json", Row: "F16", Weight: 8, Strike: claims(func(r Reply) string { return strings.TrimSuffix(body(r), "}") })},
 	{Name: "html-ok", Row: "F16", Weight: 8, Strike: claims(func(Reply) string { return html(200).Body })},
 	{Name: "empty-ok", Row: "F16", Weight: 8, Strike: claims(func(Reply) string { return "" })},
-	{Name: "wrong-id", Row: "F16", Weight: 8, Strike: wrongID},
+	{Name: "wrong-id", Row: "F16", Weight: 8, Strike: another},
 
 	// F17 to F21: answers that take their time.
 	{Name: "interim", Row: "F17", Weight: 10, Strike: func(k *Strike) {

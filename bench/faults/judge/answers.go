@@ -94,8 +94,9 @@ func (d *docket) gave(a *witness.Asked) bool {
 	return false
 }
 
-// fields are all that the gateway ever sends.
-var fields = []string{"Host", "Authorization", "User-Agent", "Accept", "Content-Type", "Content-Length"}
+// fields are all that the gateway ever sends. Connection is with writes, which have a
+// connection of their own; that it closes, and stays unused, is the upstream's to see.
+var fields = []string{"Host", "Authorization", "User-Agent", "Accept", "Content-Type", "Content-Length", "Connection"}
 
 // grammar looks for bytes that the gateway doesn't write by itself, and for what it
 // should have stopped.

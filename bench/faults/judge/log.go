@@ -158,7 +158,7 @@ func (d *docket) claim(s *witness.Seen, waiting map[callKey][]*call) {
 		case c.seen != nil, exchange != "" && c.intent.Exchange != exchange, exchange == "" && cmp.Or(d.tagOf[c.intent.Exchange], s.Tag) != s.Tag:
 		case s.LogAt >= 0 && c.intent.End > s.LogAt:
 			late = true
-		case best == nil || fits(c, s) && !fits(best, s):
+		case best == nil || fits(c, s) > fits(best, s):
 			best = c
 		}
 	}
@@ -183,16 +183,22 @@ func (d *docket) claim(s *witness.Seen, waiting map[callKey][]*call) {
 	d.find(WriteAhead, d.exchangeOf(s), "%s %s: %s", s.Method, s.Path, why)
 }
 
-// fits tells whether an outcome is what the upstream did.
-func fits(c *call, s *witness.Seen) bool {
-	if c.outcome == nil {
-		return true
+// fits tells how well an outcome is what the upstream did: of several tries with the same
+// bytes, one that was not sent is the last to be taken for it.
+func fits(c *call, s *witness.Seen) int {
+	exact := false
+	switch {
+	case c.outcome == nil:
+		exact = true
+	case c.outcome.Outcome == "ok" || c.outcome.Outcome == "upstream_error":
+		exact = s.Status == c.outcome.Status
+	case c.outcome.Outcome == "not_sent":
+		return 0
+	default:
+		exact = s.Answer != witness.Whole || s.Status >= 500
 	}
-	switch c.outcome.Outcome {
-	case "ok", "upstream_error":
-		return s.Status == c.outcome.Status
-	case "not_sent":
-		return false
+	if exact {
+		return 2
 	}
-	return s.Answer != witness.Whole || s.Status >= 500
+	return 1
 }

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,11 +32,57 @@ func (d *docket) notices() {
 				continue
 			}
 			did := !c.seen.Did.IsZero()
-			if l.Outcome == "ok" && !did || l.Outcome == "not_done" && did {
+			if l.Outcome == "ok" && !did && !d.hadIt(c.seen) || l.Outcome == "not_done" && did {
 				d.find(FalseOutcome, l.Exchange, "call %d, %s %s, is settled as %s, and the upstream carried it out: %v", l.Call, c.intent.Method, c.intent.Path, l.Outcome, did)
 			}
 		}
 	}
+}
+
+// hadIt tells whether the upstream had the resource as a write asks for before it came:
+// a read can't tell that from what the write has done.
+func (d *docket) hadIt(s *witness.Seen) bool {
+	a := d.asked[s.Tag]
+	if a == nil || a.Wish == nil {
+		return false
+	}
+	resource, wish := s.Resource, *a.Wish
+	if s.Method == "POST" {
+		resource = d.resources[s.Resource]
+	}
+	if s.Method == "PATCH" && strings.HasPrefix(resource, "Groups/") {
+		wish = memberWish(s.Body)
+	}
+	var state *witness.State
+	for _, before := range d.changes(resource) {
+		if before.Did.Before(s.First) {
+			state = &before.State
+		}
+	}
+	return state != nil && wish.Holds(*state)
+}
+
+// memberWish is what one PATCH of a group asks of its members.
+func memberWish(body string) (w witness.Wish) {
+	var doc struct {
+		Operations []struct {
+			Op    string
+			Value []struct{ Value string }
+		}
+	}
+	if json.Unmarshal([]byte(body), &doc) != nil {
+		return witness.Wish{Gone: true} // of no members at all; nothing that is there is like it
+	}
+	for _, op := range doc.Operations {
+		for _, m := range op.Value {
+			if strings.EqualFold(op.Op, "remove") {
+				w.Remove = append(w.Remove, m.Value)
+			} else {
+				w.Add = append(w.Add, m.Value)
+			}
+		}
+	}
+	return w
 }
 
 // exchanges are those with calls, in the order of the log.

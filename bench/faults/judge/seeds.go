@@ -102,6 +102,28 @@ var Seeds = append([]Seed{
 		t.set(c.outcome, "outcome", quoted("not_sent"))
 		return true
 	}},
+	{"not done settled as done", FalseOutcome, func(t *tampered) bool {
+		for _, l := range t.lines {
+			for _, c := range t.calls[l.Exchange] {
+				if l.Event == "settled" && l.Outcome == "not_done" && c.intent.Call == l.Call && c.seen != nil && !t.hadIt(c.seen) {
+					t.set(l, "outcome", quoted("ok"))
+					return true
+				}
+			}
+		}
+		return false
+	}},
+	{"done settled as not done", FalseOutcome, func(t *tampered) bool {
+		for _, l := range t.lines {
+			for _, c := range t.calls[l.Exchange] {
+				if l.Event == "settled" && l.Outcome == "ok" && c.intent.Call == l.Call && c.seen != nil && !c.seen.Did.IsZero() {
+					t.set(l, "outcome", quoted("not_done"))
+					return true
+				}
+			}
+		}
+		return false
+	}},
 	{"AWS's id of another call", Crossed, func(t *tampered) bool {
 		_, c := t.write(func(_ *witness.Asked, c *call) bool { return c.outcome.AWSID != "" })
 		t.set(c.outcome, "awsRequestId", quoted("00000000-0000-0000-0000-000000000000"))

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scimgate/scimgate/bench/standin"
+	"github.com/scimgate/scimgate/proxy"
+	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/rules/aws"
+)
+
+// What is told as done is done at AWS, and nobody loses access whom nobody named.
+
+func memberPatch(verb, id string) string {
+	return patchOf(`{"op":"` + verb + `","path":"members","value":[{"value":"` + id + `"}]}`)
+}
+
+// A change that its client didn't wait for is not the answer to the same one later, if
+// another came in between.
+func TestKeptAnswerIsOvertaken(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Client.Patience = 300 * time.Millisecond }})
+	id := c.people(1)[0]
+	group := c.groupOf("Engineers", id)
+	hold := make(chan struct{})
+	c.aws.Inject(standin.Fault{Operation: standin.PatchGroup, Act: standin.Pass, Hold: hold})
+	c.through(429, "PATCH", "/Groups/"+group, memberPatch("remove", id)) // it goes on
+	close(hold)
+	c.eventually(204, "PATCH", "/Groups/"+group, memberPatch("add", id))
+	c.wantMembers(group, []string{id})
+	c.through(204, "PATCH", "/Groups/"+group, memberPatch("remove", id))
+	c.wantMembers(group, nil)
+}
+
+// A create that takes a user over doesn't give back what was taken away meanwhile.
+func TestAdoptionAfterADeactivation(t *testing.T) {
+	c := play(t, stage{adopt: true})
+	id := c.user("grace@example.test", "")
+	hold, done := make(chan struct{}), make(chan reply, 1)
+	c.aws.Inject(standin.Fault{Operation: standin.ListUsers, Act: standin.Pass, Hold: hold})
+	go func() {
+		done <- c.send(c.gateway, "POST", "/Users", `{`+soundUser+`,"active":true,"externalId":"hr-1"}`)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); len(c.aws.Journal()) == 0 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond) // until AWS has refused the create; then the look-up is held
+	}
+	c.through(200, "PATCH", "/Users/"+id, deactivation)
+	close(hold)
+	if r := <-done; r.status != 409 || !strings.Contains(r.detail(), "deactivated meanwhile") {
+		t.Errorf("got %d %q, want it refused", r.status, r.detail())
+	}
+	if u, _ := c.aws.User(id); u.Active {
+		t.Error("a deactivation that was told as done is undone")
+	}
+}
+
+// A deactivation that comes with a create that takes a user over is on the list until AWS
+// shows it.
+func TestAdoptionThatDeactivates(t *testing.T) {
+	c := play(t, stage{adopt: true})
+	id := c.user("grace@example.test", "")
+	c.aws.Inject(standin.Fault{Operation: standin.PutUser, Act: standin.Reset})
+	c.through(429, "POST", "/Users", `{`+soundUser+`,"active":false}`)
+	if _, body := c.adminAsks("GET", "/leavers"); !strings.Contains(body, id) {
+		t.Errorf("got %s, want the user listed", body)
+	}
+}
+
+// Who was deleted is a member of nothing any more, whatever was written before.
+func TestDeletedMembers(t *testing.T) {
+	c := play(t, stage{})
+	id := c.people(1)[0]
+	group := c.groupOf("Engineers")
+	c.through(204, "PATCH", "/Groups/"+group, memberPatch("add", id))
+	c.through(204, "DELETE", "/Users/"+id, "")
+	for method, body := range map[string]string{"PATCH": memberPatch("add", id), "PUT": `{"displayName":"Engineers","members":[{"value":"` + id + `"}]}`} {
+		if r := c.through(400, method, "/Groups/"+group, body); !strings.Contains(r.detail(), "SG908") {
+			t.Errorf("%s: got %q, want the member named", method, r.detail())
+		}
+	}
+}
+
+// A create that is found again is not told as done before its members are there; and what
+// was there before with other attributes is not taken for it.
+func TestFoundCreates(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Pace.Settle = time.Millisecond }})
+	id := c.people(1)[0]
+	const stranger = "c4d8a478-10a1-70de-3d75-96c6bb64ffff"
+	body := `{"displayName":"Engineers","members":` + membersOf([]string{id, stranger}) + `}`
+	c.aws.Inject(standin.Fault{Operation: standin.CreateGroup, Skip: 1, Act: standin.Reset, When: standin.After})
+	c.aws.Inject(standin.Fault{Operation: standin.ListGroups, Times: 3, Act: standin.Reset})
+	c.through(429, "POST", "/Groups", body)
+	if r := c.eventually(400, "POST", "/Groups", body); !strings.Contains(r.detail(), stranger) {
+		t.Errorf("got %q, want the stranger named", r.detail())
+	}
+	c.wantMembers(c.aws.Groups()[0].ID, []string{id})
+
+	user := func(title, active string) string {
+		return `{` + soundUser + `,"title":"` + title + `","active":` + active + `}`
+	}
+	c.through(201, "POST", "/Users", user("one", "true"))
+	c.aws.Inject(standin.Fault{Operation: standin.CreateUser, Status: 500, Act: standin.Refuse})
+	if r := c.send(c.gateway, "POST", "/Users", user("two", "false")); r.status != 429 {
+		t.Errorf("got %d %s for a create that was not done, want 429", r.status, r.body)
+	}
+	c.through(201, "POST", "/Groups", `{"displayName":"Designers"}`)
+	c.aws.Inject(standin.Fault{Operation: standin.CreateGroup, Status: 500, Act: standin.Refuse})
+	r := c.send(c.gateway, "POST", "/Groups", `{"displayName":"Designers","members":`+membersOf([]string{id})+`}`)
+	if g, _ := c.aws.Group(r.text("id")); r.status == 201 && len(g.Members) != 1 {
+		t.Errorf("got 201, and %v at AWS", g.Members)
+	}
+}
+
+// A 404 that is not AWS's says nothing about a resource.
+func TestForeign404(t *testing.T) {
+	c := play(t, stage{})
+	id := c.people(1)[0]
+	foreign := func(op standin.Operation) {
+		page := standin.HTML(404)
+		page.Operation, page.Times = op, 9
+		c.aws.Inject(page)
+	}
+	foreign(standin.PatchUser)
+	c.through(429, "PATCH", "/Users/"+id, deactivation)
+	if _, body := c.adminAsks("GET", "/leavers"); !strings.Contains(body, id) {
+		t.Errorf("got %s, want the deactivation listed", body)
+	}
+	foreign(standin.ListUsers)
+	c.through(429, "GET", "/Users?filter=userName%20eq%20%22person000@example.test%22", "")
+}
+
+// What is asked of a part of members, or of members by what is no id, takes nobody out and
+// asks AWS for nothing else.
+func TestOddMembers(t *testing.T) {
+	c := playKnown(t, stage{})
+	ids := c.people(2)
+	group := c.groupOf("Engineers", ids...)
+	before := len(c.aws.Journal())
+	for _, op := range []string{
+		`{"op":"remove","path":"members.$ref"}`, `{"op":"remove","path":"members.type"}`, `{"op":"remove","path":"members.type","value":"User"}`,
+		`{"op":"replace","path":"members.value","value":"ID"}`, `{"op":"replace","path":"members.type","value":"User"}`, `{"op":"replace","path":"members.$ref","value":"x"}`,
+		`{"op":"remove","path":"members[value eq \"ID\"].type"}`, `{"op":"add","path":"members.value","value":"ID"}`, `{"op":"replace","value":{"members.value":"ID"}}`,
+		`{"op":"replace","path":"members","value":[{"type":"User"}]}`, `{"op":"remove","path":"members[value eq \"../x\"]"}`,
+	} {
+		c.through(400, "PATCH", "/Groups/"+group, patchOf(strings.ReplaceAll(op, "ID", ids[0])))
+	}
+	for _, value := range []string{"ada@example.test", " " + ids[0], ids[0] + `\u200b`, "../Users/" + ids[0], "..", "x?cursor", "{" + ids[0] + "}", "00u1abcd"} {
+		c.through(400, "PUT", "/Groups/"+group, `{"displayName":"Engineers","members":[{"value":"`+value+`"}]}`)
+		c.through(400, "PATCH", "/Groups/"+group, memberPatch("add", value))
+	}
+	c.wantMembers(group, ids)
+	for _, call := range c.aws.Journal()[before:] {
+		if call.Method != "GET" || !strings.HasSuffix(call.Target, "/Groups/"+group) {
+			t.Errorf("AWS is sent %s %s", call.Method, call.Target)
+		}
+	}
+	c.through(200, "PUT", "/Groups/"+group, `{"displayName":"Engineers","members":[{"value":"`+strings.ToUpper(ids[0])+`"}]}`)
+	c.wantMembers(group, ids[:1])
+}
+
+// Who AWS doesn't show yet as a member is removed all the same, beside somebody who has
+// gone.
+func TestRemovalBehindALateList(t *testing.T) {
+	c := under(t, "membership-delay=2")
+	id := c.people(1)[0]
+	group := c.groupOf("Engineers")
+	if r := c.send(c.direct, "PATCH", "/Groups/"+group, memberPatch("add", id)); r.status != 204 {
+		t.Fatalf("got %d %s", r.status, r.body)
+	}
+	c.through(204, "PATCH", "/Groups/"+group, patchOf(`{"op":"remove","path":"members","value":[{"value":"`+id+`"},{"value":"c4d8a478-10a1-70de-3d75-96c6bb64ffff"}]}`))
+	c.wantMembers(group, nil)
+}
+
+// What another identity store says of an id closes no deactivation.
+func TestLeaversOfAnotherStore(t *testing.T) {
+	_, url := second(t)
+	set, err := aws.New(aws.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := play(t, stage{settings: func(s *proxy.Settings) {
+		s.Tenants = []proxy.TenantSettings{{Name: "other", Upstream: upstream.Settings{URL: url}, Policy: proxy.Policy{Rules: set, Limits: translate.Limits{Members: 100, Page: 100}}}}
+	}})
+	id := c.people(1)[0]
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Status: 500, Act: standin.Refuse})
+	c.through(429, "PATCH", "/Users/"+id, deactivation)
+	host := strings.TrimSuffix(c.gateway, "/"+standin.DefaultTenant+"/scim/v2")
+	if r := c.send(host+"/other/scim/v2", "GET", "/Users/"+id, ""); r.status != 404 {
+		t.Fatalf("got %d %s", r.status, r.body)
+	}
+	if _, body := c.adminAsks("GET", "/leavers"); !strings.Contains(body, id) {
+		t.Errorf("got %s, want the deactivation open still", body)
+	}
+}
+
+// Words that are written with escapes are what they say.
+func TestEscapedFalse(t *testing.T) {
+	c := play(t, stage{})
+	id := c.people(1)[0]
+	c.through(200, "PATCH", "/Users/"+id, patchOf(`{"op":"replace","value":{"active":"f\u0061lse"}}`))
+	if u, _ := c.aws.User(id); u.Active {
+		t.Error("the user is active")
+	}
+}
