@@ -94,7 +94,7 @@ func (g *Gateway) noLeaver(t *Tenant, id, why string) {
 	if g.leavers.Len() == 0 {
 		return
 	}
-	if l, open := g.leavers.Get(id); !open || !g.ofStore(l.Tenant, t) {
+	if l, open := g.leavers.Find(id); !open || !g.ofStore(l.Tenant, t) {
 		return
 	}
 	was, err := g.leavers.Done(id, why)

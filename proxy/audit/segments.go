@@ -109,6 +109,36 @@ func (c *chain) retire(line []byte) {
 	}
 }
 
+// openSegments opens all segments as they are at one moment: a log that is written to may
+// begin another one meanwhile.
+func openSegments(path string) (names []string, files []*os.File, err error) {
+	for range 20 {
+		if names, err = Segments(path); err != nil {
+			return nil, nil, err
+		}
+		files = nil
+		for _, name := range names {
+			f, failed := os.Open(name)
+			if failed != nil {
+				err = failed
+				break
+			}
+			files = append(files, f)
+		}
+		if err == nil {
+			after, failed := Segments(path)
+			if failed == nil && slices.Equal(names, after) && (logFile{files[len(files)-1], path}).Check() == nil {
+				return names, files, nil
+			}
+			err = errors.New("its segments change faster than they can be opened")
+		}
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	return nil, nil, fmt.Errorf("cannot read the audit log %q: %w", path, err)
+}
+
 // VerifyFile does what [Verify] does for a log with all its segments. mark may be
 // nil. What retention has deleted is explained by a record, or is an error. With keys,
 // each checkpoint has to be signed by one of them, and so has mark.
@@ -116,17 +146,15 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 	if len(keys) > 0 && mark != nil && !mark.SignedBy(keys...) {
 		return Summary{}, &ChainError{Seq: mark.Seq, Reason: "has a checkpoint elsewhere that none of the keys has signed"}
 	}
-	names, err := Segments(path)
+	names, files, err := openSegments(path)
 	if err != nil {
 		return Summary{}, err
 	}
-	files := make([]*os.File, len(names))
-	for i, name := range names {
-		if files[i], err = os.Open(name); err != nil {
-			return Summary{}, err
+	defer func() {
+		for _, f := range files {
+			f.Close()
 		}
-		defer files[i].Close()
-	}
+	}()
 	c := chain{anchored: true, mark: mark, keys: keys}
 	base, prev, _, err := firstOf(files[0])
 	if err != nil {

@@ -164,12 +164,12 @@ func (l *List) Len() int { return int(l.size.Load()) }
 
 // Has tells whether a user is on the list.
 func (l *List) Has(id string) bool {
-	_, open := l.Get(id)
+	_, open := l.Find(id)
 	return open
 }
 
-// Get is what the list has of a user; false if the user isn't on it.
-func (l *List) Get(id string) (Leaver, bool) {
+// Find is what the list has of a user; false if the user isn't on it.
+func (l *List) Find(id string) (Leaver, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.open[id]; e != nil {
