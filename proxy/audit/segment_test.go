@@ -293,3 +293,40 @@ func TestReopen(t *testing.T) {
 	}
 	segments(t, path, 3)
 }
+
+// A log that is written to, and whose segments change, is verified as it is at one moment.
+func TestVerifyWhileSegmentsChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j, err := Open(Settings{File: path, RotateSize: 4 << 10, Reserve: -1})
+	must(t, err)
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				in, err := j.Intend(write(fmt.Sprint("X", n)), Ordinary)
+				if err == nil {
+					err = in.Settle(&Record{Outcome: "ok"})
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	}()
+	for range 100 {
+		if _, err := VerifyFile(path, nil); err != nil && !strings.Contains(err.Error(), "is not whole") && !strings.Contains(err.Error(), "no line break") { // of the line that is being written
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	<-ended
+	must(t, j.Close())
+	if _, err := VerifyFile(path, nil); err != nil {
+		t.Error(err)
+	}
+}

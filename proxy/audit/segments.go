@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Segments are the files of a log, oldest first; the last is the active one. Others
@@ -112,7 +113,7 @@ func (c *chain) retire(line []byte) {
 // openSegments opens all segments as they are at one moment: a log that is written to may
 // begin another one meanwhile.
 func openSegments(path string) (names []string, files []*os.File, err error) {
-	for range 20 {
+	for range 1000 {
 		if names, err = Segments(path); err != nil {
 			return nil, nil, err
 		}
@@ -135,6 +136,7 @@ func openSegments(path string) (names []string, files []*os.File, err error) {
 		for _, f := range files {
 			f.Close()
 		}
+		time.Sleep(time.Millisecond)
 	}
 	return nil, nil, fmt.Errorf("cannot read the audit log %q: %w", path, err)
 }
