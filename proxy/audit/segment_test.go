@@ -318,7 +318,7 @@ func TestVerifyWhileSegmentsChange(t *testing.T) {
 			}
 		}
 	}()
-	for range 100 {
+	for range 600 {
 		if _, err := VerifyFile(path, nil); err != nil && !strings.Contains(err.Error(), "is not whole") && !strings.Contains(err.Error(), "no line break") { // of the line that is being written
 			t.Fatal(err)
 		}
