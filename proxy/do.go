@@ -103,8 +103,13 @@ func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 // repeat. Repeats are few, spread over time, and within the client's deadline.
 func (g *Gateway) tries(x *Exchange, c *call, ask pace.Ask) (scim.Response, error) {
 	x.tenant.retries.Called()
+	var before error // of the last try
 	for try := 1; ; try++ {
 		if err := g.passage(x, c); err != nil {
+			var failure *scim.CallError
+			if errors.As(err, &failure) && before != nil { // why the circuit is open
+				failure.Err = errors.Join(failure.Err, before)
+			}
 			return scim.Response{}, err
 		}
 		waited, err := x.tenant.budgets.Take(ask, x.Deadline)
@@ -113,6 +118,7 @@ func (g *Gateway) tries(x *Exchange, c *call, ask pace.Ask) (scim.Response, erro
 			return scim.Response{}, &scim.CallError{Reason: scim.PacedOut, RetryAfter: retryAfter(err), Err: err}
 		}
 		resp, err := g.send(x, c, waited)
+		before = err
 		pause := pace.Jitter(try)
 		if err == nil && resp.Status == 429 {
 			x.tenant.budgets.Throttled(ask, resp.RetryAfter)

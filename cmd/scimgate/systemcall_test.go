@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -266,6 +265,4 @@ func inOrder(t *testing.T, file, leaver string) {
 	if answers < 2 || calls < 2 || syncs < 3 {
 		t.Error("want more than that")
 	}
-	_ = os.Stdout
-	_ = time.Now
 }
