@@ -61,7 +61,11 @@ func run(only string, list, told bool) error {
 		return fmt.Errorf("cannot make a folder: %w", err)
 	}
 	defer os.RemoveAll(folder)
-	return tryAll(&lab{root: root, folder: folder}, mutants, told)
+	l := &lab{root: root, folder: folder, named: map[string][]string{}}
+	for _, m := range mutants {
+		l.named[m.test[0]] = append(l.named[m.test[0]], m.test[2])
+	}
+	return tryAll(l, mutants, told)
 }
 
 // tryAll tries mutants, a few at once, and tells of each as it ends.

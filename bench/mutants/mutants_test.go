@@ -95,7 +95,7 @@ func TestSkipped(t *testing.T) { t.Skip("always") }
 			t.Fatal(err)
 		}
 	}
-	return &lab{root: root, folder: t.TempDir()}
+	return &lab{root: root, folder: t.TempDir(), named: map[string][]string{"./rule": {"^TestDouble$", "^TestOther$", "^TestBroken$", "^TestSkipped$"}}}
 }
 
 func TestFates(t *testing.T) {

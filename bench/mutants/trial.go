@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,8 +22,10 @@ type lab struct {
 	root   string // of the module
 	folder string // for what is shown to the compiler
 
+	named map[string][]string // package → patterns of the tests that mutants name
+
 	mu    sync.Mutex // guards following
-	sound map[string]func() error
+	sound map[string]func() (*outcome, error)
 }
 
 // fate is what became of a mutant.
@@ -62,17 +65,12 @@ func (l *lab) try(m *mutant) verdict {
 	if err != nil {
 		return verdict{fate: untried, why: err}
 	}
-	build := exec.Command("go", "build", "-overlay", overlay, "-o", os.DevNull, "./"+path.Dir(m.file))
-	build.Dir = l.root
-	if out, err := build.CombinedOutput(); err != nil {
-		return verdict{fate: untried, why: fmt.Errorf("the mutant doesn't compile: %w\n%s", err, out)}
-	}
 	began := time.Now()
 	o, err := l.test(m.test, "-overlay", overlay)
 	v := verdict{took: time.Since(began), said: o.said()}
 	switch {
 	case err != nil:
-		v.fate, v.why = untried, fmt.Errorf("with the mutant: %w", err)
+		v.fate, v.why = untried, l.uncompiled(m, overlay, err)
 	case o.passed:
 		v.fate = survived
 	case len(o.failed) > 0:
@@ -85,31 +83,52 @@ func (l *lab) try(m *mutant) verdict {
 	return v
 }
 
-// passes demands that a test passes without any mutant. Each is run once.
+// uncompiled says of a run without a result whether it is the mutant that doesn't compile.
+func (l *lab) uncompiled(m *mutant, overlay string, err error) error {
+	build := exec.Command("go", "build", "-overlay", overlay, "-o", os.DevNull, "./"+path.Dir(m.file))
+	build.Dir = l.root
+	if out, failure := build.CombinedOutput(); failure != nil {
+		return fmt.Errorf("the mutant doesn't compile: %w\n%s", failure, out)
+	}
+	return fmt.Errorf("with the mutant: %w", err)
+}
+
+// passes demands that a test passes without any mutant. All tests of a package that
+// mutants name are run together, once: most of the time of a run is that of the linker.
 func (l *lab) passes(args []string) error {
-	key := strings.Join(args, " ")
+	pkg, name := args[0], args[2]
 	l.mu.Lock()
 	if l.sound == nil {
-		l.sound = map[string]func() error{}
+		l.sound = map[string]func() (*outcome, error){}
 	}
-	once := l.sound[key]
+	once := l.sound[pkg]
 	if once == nil {
-		once = sync.OnceValue(func() error {
-			o, err := l.test(args)
-			switch {
-			case err != nil:
-				return fmt.Errorf("without the mutant: %w", err)
-			case !o.passed:
-				return fmt.Errorf("go test %s fails without the mutant:\n%s", key, o.said())
-			case o.tests == 0:
-				return fmt.Errorf("go test %s runs no test", key)
-			}
-			return nil
-		})
-		l.sound[key] = once
+		names := append(slices.Clone(l.named[pkg]), name)
+		slices.Sort(names)
+		together := slices.Clone(args)
+		together[2] = strings.Join(slices.Compact(names), "|")
+		once = sync.OnceValues(func() (*outcome, error) { return l.test(together) })
+		l.sound[pkg] = once
 	}
 	l.mu.Unlock()
-	return once()
+	o, err := once()
+	if err != nil {
+		return fmt.Errorf("without the mutant: %w", err)
+	}
+	top, _, _ := strings.Cut(name, "/")
+	like, err := regexp.Compile(top)
+	if err != nil {
+		return fmt.Errorf("%s is no pattern of tests: %w", name, err)
+	}
+	switch {
+	case !o.passed && len(o.failed)+len(o.under) == 0:
+		return fmt.Errorf("the tests of %s pass without a mutant, and it fails:\n%s", pkg, o.said())
+	case slices.ContainsFunc(o.failed, like.MatchString) || slices.ContainsFunc(o.under, like.MatchString):
+		return fmt.Errorf("go test %s fails without the mutant:\n%s", strings.Join(args, " "), o.said())
+	case !slices.ContainsFunc(o.ran, like.MatchString):
+		return fmt.Errorf("go test %s runs no test", strings.Join(args, " "))
+	}
+	return nil
 }
 
 // overlay writes what the compiler is shown in the place of the file.
@@ -126,8 +145,9 @@ func (l *lab) overlay(m *mutant) (file string, err error) {
 // outcome is what a run of go test tells.
 type outcome struct {
 	passed bool
-	tests  int      // that were run
-	failed []string // of them; subtests are left out
+	began  int      // tests; subtests are left out
+	ran    []string // those that ended, and were not skipped
+	failed []string // of them
 	under  []string // those that began and did not end
 	text   bytes.Buffer
 }
@@ -162,7 +182,7 @@ func (l *lab) test(args []string, flags ...string) (*outcome, error) {
 	if err := lines.Err(); err != nil {
 		return o, fmt.Errorf("cannot read what go test says: %w", err)
 	}
-	if failure != nil && o.tests == 0 {
+	if failure != nil && o.began == 0 {
 		return o, fmt.Errorf("go test %s runs no test: %w\n%s%s", strings.Join(args, " "), failure, errs.String(), o.said())
 	}
 	return o, nil
@@ -175,7 +195,7 @@ func (o *outcome) take(e event) {
 	case e.Action == "output" || e.Action == "build-output":
 		o.text.WriteString(e.Output)
 	case top && e.Action == "run":
-		o.tests++
+		o.began++
 		o.under = append(o.under, e.Test)
 	case top && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip"):
 		if at := slices.Index(o.under, e.Test); at >= 0 {
@@ -184,8 +204,8 @@ func (o *outcome) take(e event) {
 		if e.Action == "fail" {
 			o.failed = append(o.failed, e.Test)
 		}
-		if e.Action == "skip" {
-			o.tests--
+		if e.Action != "skip" {
+			o.ran = append(o.ran, e.Test)
 		}
 	}
 }

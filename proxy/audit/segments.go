@@ -183,7 +183,7 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 	case base > 1 && c.retired[base-1] != hex.EncodeToString(prev[:]):
 		err = c.broken(base-1, "and those before it are missing, and no record says that they were deleted by their age")
 	case len(keys) > 0 && mark == nil && c.signed == 0:
-		err = c.broken(c.seq, "is the last, and none of the keys has signed a checkpoint: the log may have been written anew")
+		err = c.broken(c.seq, "is the last, and none of the keys has signed a checkpoint: the log is younger than audit.checkpoint_every, or was written anew")
 	case c.torn.sum != nil:
 		err = c.broken(c.seq+1, "is not whole, or something else is in its place")
 	case c.unended:
