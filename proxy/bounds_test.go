@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/upstream"
@@ -153,15 +155,36 @@ func TestFindingsHeaderIsBounded(t *testing.T) {
 	}
 }
 
-// What AWS asks a client to wait is passed on up to a bound.
+// What AWS asks a client to wait is passed on up to a bound; where it asks for nothing, the
+// gateway does.
 func TestRetryAfterOfAWSIsBounded(t *testing.T) {
 	x := &Exchange{tenant: &Tenant{retryStatus: 429}}
-	for _, status := range []int{429, 503} {
-		resp := scim.Response{Status: status, RetryAfter: time.Hour}
-		if r := (&Gateway{}).relay(x, resp); r.Status != 429 || r.RetryAfter != maximum {
-			t.Errorf("got %d and %v for %d, want 429 and %v", r.Status, r.RetryAfter, status, maximum)
+	for _, f := range []struct {
+		status      int
+		asked, want time.Duration
+	}{{429, 0, soon}, {503, 0, outage}, {429, time.Minute, time.Minute}, {429, time.Hour, maximum}, {503, time.Hour, maximum}} {
+		resp := scim.Response{Status: f.status, RetryAfter: f.asked}
+		if r := (&Gateway{}).relay(x, resp); r.Status != 429 || r.RetryAfter != f.want {
+			t.Errorf("got %d and %v for %d and %v, want 429 and %v", r.Status, r.RetryAfter, f.status, f.asked, f.want)
 		}
 	}
+}
+
+// AWS's own list of attributes is looked at a minute after the start, and then once a day.
+func TestAttributesOfAWSAreLookedAtNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d drift
+		every := Settings{}.WithDefaults().Schemas
+		for _, step := range []struct {
+			after time.Duration
+			due   bool
+		}{{0, false}, {time.Minute - 1, false}, {1, true}, {0, false}, {24*time.Hour - 1, false}, {1, true}} {
+			time.Sleep(step.after)
+			if due := d.due(every, time.Minute); due != step.due {
+				t.Errorf("got %v after another %v, want %v", due, step.after, step.due)
+			}
+		}
+	})
 }
 
 // An open deactivation is tried again every ten minutes at least, for as long as it takes.
@@ -191,6 +214,10 @@ func TestDeactivationsAreDrivenOn(t *testing.T) {
 			defer close(done)
 			g.drive(ctx)
 		}()
+		time.Sleep(5 * driveFirst)
+		if tries := g.leavers.All()[0].Tries; tries != 2 {
+			t.Errorf("got %d tries at first, want one after %v and another after twice as long", tries, driveFirst)
+		}
 		const hours = 6
 		time.Sleep(hours * time.Hour)
 		stop()
@@ -355,4 +382,100 @@ func TestInactiveUsersAreBounded(t *testing.T) {
 	if last := fmt.Sprint(maxInactive); len(s.ids) != 1 || !s.has(last) || s.has("0") {
 		t.Errorf("got %d of %d, want them forgotten but for the last", len(s.ids), maxInactive+1)
 	}
+}
+
+// What may be lost within an hour, where nobody sets other limits.
+func TestDefaultLimitsOfGuards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := func(kind guard.Kind, users, limit int, beyond guard.Verdict) {
+			t.Helper()
+			g := guard.New(guard.Settings{})
+			g.Knows(users)
+			for n := range limit {
+				if r := g.Take(kind, 1); r.Verdict != guard.Pass {
+					t.Fatalf("got %+v for loss %d of %d", r, n+1, limit)
+				}
+			}
+			time.Sleep(time.Hour - time.Second)
+			if r := g.Take(kind, 1); r.Verdict != beyond || r.Limit != limit {
+				t.Errorf("got %+v for loss %d, want verdict %v", r, limit+1, beyond)
+			}
+			time.Sleep(time.Hour / 30) // the window, and a part of it
+			if r := g.Take(kind, 1); r.Verdict != guard.Pass {
+				t.Errorf("got %+v behind the window", r)
+			}
+		}
+		f(guard.UserDeletes, 0, 20, guard.Hold)
+		f(guard.UserDeletes, 1000, 50, guard.Hold)
+		f(guard.GroupDeletes, 1000, 5, guard.Alarm)
+		f(guard.Deactivations, 0, 50, guard.Alarm)
+		f(guard.Deactivations, 2000, 100, guard.Alarm)
+		f(guard.Removals, 0, 500, guard.Alarm)
+		f(guard.Removals, 5000, 1000, guard.Alarm)
+	})
+}
+
+// Tokens that AWS has not accepted yet are tried a little, and refusals of strangers are
+// recorded a little, from each address.
+func TestStrangersAreBounded(t *testing.T) {
+	tenants, err := newTenants(Settings{Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}}.all(Policy{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(name string, g *tokens.Guesses, burst, perSecond int) {
+		t.Helper()
+		now, address := time.Now(), netip.MustParseAddr("198.51.100.1")
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{0, burst}, {0, 0}, {time.Second, perSecond}, {time.Hour, burst}} {
+			now = now.Add(step.after)
+			got := 0
+			for range burst + 1 {
+				if g.Allow(address, now) {
+					got++
+				}
+			}
+			if got != step.want {
+				t.Errorf("%s: got %d after %v, want %d", name, got, step.after, step.want)
+			}
+		}
+	}
+	f("tries", tenants[0].guesses, 20, 5)
+	f("records", tenants[0].noise, 100, 10)
+}
+
+func TestNamesOfTenantsAreBounded(t *testing.T) {
+	for size, good := range map[int]bool{0: false, 1: true, 64: true, 65: false} {
+		if isTenantName(strings.Repeat("a", size)) != good {
+			t.Errorf("a name of %d bytes: taken %v", size, !good)
+		}
+	}
+}
+
+// A write in doubt that can't be settled now is asked about again soon.
+func TestDoubtsAreAskedAboutAgain(t *testing.T) {
+	set, dir := anything(t), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		g, err := New(Settings{
+			Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, // where nobody listens
+			Audit:    audit.Settings{File: filepath.Join(dir, "audit.jsonl")},
+		}, Policy{Rules: set}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doubts := &g.tenants[0].unsettled
+		doubts.add(&inDoubt{intent: audit.Record{Exchange: "x", Op: scim.PatchUser.String(), Resource: "Users/ada"}})
+		g.settle(g.tenants[0], []byte("a-token"), doubts.take(time.Now()))
+		asked := time.Now()
+		for n, after := range []time.Duration{againAfter - 1, againAfter} {
+			if due := doubts.take(asked.Add(after)); len(due) != n {
+				t.Errorf("got %d after %v, want %d", len(due), after, n)
+			}
+		}
+		g.closeStores(true)
+		if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+			t.Error(err)
+		}
+	})
 }

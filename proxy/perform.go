@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
@@ -56,6 +57,15 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 		x.doubt = false // what was made has been seen
 		for _, d := range x.tenant.unsettled.found(x.ID) {
 			g.tellSettled(x.tenant, d, translate.Done, "")
+		}
+		if op := x.Target.Operation; op.Is(scim.CreateUser | scim.CreateGroup) { // one of an earlier life, say
+			name := "userName"
+			if op == scim.CreateGroup {
+				name = "displayName"
+			}
+			for _, d := range x.tenant.unsettled.made(&audit.Record{Exchange: x.ID, Op: op.String(), Name: gjson.GetBytes(x.Document, name).Str}) {
+				g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
+			}
 		}
 	}
 	resp, err = g.deactivateAlone(x, resp, err)

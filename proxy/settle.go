@@ -10,6 +10,7 @@ import (
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -174,10 +175,10 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 				g.tellSettled(t, d, translate.Untold, "overtaken by "+by)
 				return nil
 			}
-			g.tellSettled(t, d, verdict, "")
 			if asked.Revokes && verdict == translate.Done && asked.Operation.Is(scim.Users) {
 				g.noLeaver(t, asked.ID, "shown")
 			}
+			g.tellSettled(t, d, verdict, "")
 			return nil
 		})
 		if g.draining.Load() {
@@ -214,9 +215,7 @@ func doubtful(d *inDoubt) translate.Doubtful {
 // recall takes up what an earlier life of the process has left: creates that may have
 // been carried out, deactivations that nobody may send again, writes in doubt.
 func (g *Gateway) recall() {
-	crashed := map[string]bool{}
 	for _, intent := range g.journal.Recovered() {
-		crashed[intent.Exchange] = true
 		op, _ := scim.ParseOperation(intent.Op)
 		_, id, _ := strings.Cut(intent.Resource, "/")
 		if !intent.Revokes || !op.Is(scim.PatchUser|scim.ReplaceUser|scim.DeleteUser) {
@@ -237,9 +236,17 @@ func (g *Gateway) recall() {
 		if op.Is(scim.CreateUser | scim.CreateGroup) {
 			t.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
 		}
-		from := intent.Time.Add(t.settle)
-		if !crashed[intent.Exchange] {
-			from = time.Now()
+		// Nobody knows when the process has died, and AWS may carry it out even now.
+		from := time.Now().Add(t.settle)
+		key := intent.Resource
+		switch op {
+		case scim.CreateUser:
+			key = "user " + strings.ToLower(intent.Name)
+		case scim.CreateGroup:
+			key = "group " + strings.ToLower(intent.Name)
+		}
+		if turn, err := t.lanes.Enter(time.Now(), pace.InOrder, key); err == nil {
+			turn.Leave(t.settle)
 		}
 		t.unsettled.add(&inDoubt{intent: intent, from: from})
 	}

@@ -38,6 +38,7 @@ var arrows = []struct {
 	{"rules/scim", nil, "the vocabulary stands alone"},
 	{"bench/standin", nil, "the stand-in is written from the contract, not from the rules"},
 	{"bench/faults", []string{"bench/standin", "bench/okta"}, "the judge of the gateway shares no code with it"},
+	{"bench/faults/kill", []string{"bench/faults", "bench/standin"}, "the one that kills the gateway shares no code with it either"},
 	{"bench/mutants", nil, "the rules are broken from outside"},
 	{"bench/soak", []string{"bench/standin"}, "the soak drives the built program"},
 	{"bench/clients", nil, "other clients are written from what they send"},

@@ -7,11 +7,16 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io"
 	"io/fs"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,19 +68,17 @@ func quantity(figure string) (n float64, ok bool) {
 	return n, err == nil
 }
 
-// otherBounds are constants that bound something and aren't named max or most.
-var otherBounds = strings.Fields(`
-	audit.backFor audit.backSegments audit.flushAt audit.flushWithin audit.keepBytes audit.recoverMost audit.reserveBytes audit.verifyBytes
-	guard.parts leavers.growth leavers.idBytes leavers.lineBytes leavers.nameBytes
-	pace.failuresToOpen pace.least pace.moment pace.openMost pace.perCall pace.probeFor
-	proxy.againAfter proxy.comeBack proxy.driveMost proxy.heldFor proxy.keptFor proxy.lastMoment proxy.longest proxy.lookAgain proxy.roomWait
-	tokens.Life tokens.freshFor tokens.warnFrom
-	translate.deletedFor translate.doubtFor translate.freshFor translate.recentFor translate.windowFor
-	upstream.keptRequest upstream.keptValues wire.kept wire.linger wire.lingerMost wire.small main.memoryLimit main.watchEvery`)
-
-// notBounds are numbers and times among the settings that bound nothing.
+// notBounds are numbers and times that bound nothing, or that another row has.
 var notBounds = map[string]string{
-	"client.retry_status": "a status", "guard.group_deletes.share": "unused", "schemas_every": "an interval of looking, not of waiting",
+	"client.retry_status": "a status", "guard.group_deletes.share": "unused",
+	"audit.jumpedBack": "a step of the clock that is told", "audit.keySize": "the least",
+	"audit.markEvery": "default of audit.checkpoint_every", "audit.reserveBytes": "default of audit.reserve",
+	"audit.rotateAge": "default of audit.rotate_age", "audit.rotateSize": "default of audit.rotate_size",
+	"main.around": "a line of output", "main.demoGroups": "the demo", "main.demoLargest": "the demo", "main.demoPeople": "the demo", "main.demoSeed": "the demo",
+	"main.exitAudit": "an exit code", "main.exitClean": "an exit code", "main.exitFindings": "an exit code", "main.exitOurs": "an exit code",
+	"main.exitUpstream": "an exit code", "main.exitUsage": "an exit code",
+	"proxy.maskWindow": "the least", "rules.wholeValue": "an index",
+	"scim.hashPrime": "a hash", "scim.hashSeed": "a hash", "scim.ones": "bits", "scim.tops": "bits",
 }
 
 // constants are those of the gateway's packages whose value is written there, by name.
@@ -125,8 +128,9 @@ func constants(t *testing.T) map[string]float64 {
 	return all
 }
 
-// The table of bounds is whole and true: each constant that bounds something and each
-// setting that is a number is in it, with the figure that it has, and with tests that exist.
+// The table of bounds is whole and true: each constant and each setting that is a number or
+// a time is in it, with the figure that it has, and with tests that exist, unless it is
+// known to bound nothing. So is the figure of the memory.
 func TestBoundsAreDocumented(t *testing.T) {
 	rows, tests, values := boundsTable(t), testsOf(t), constants(t)
 	settings := map[string]string{} // → default
@@ -154,22 +158,28 @@ func TestBoundsAreDocumented(t *testing.T) {
 			named[row.constant]++
 		}
 	}
-	bounding := regexp.MustCompile(`\.([mM]ax|[mM]ost)([A-Z]|imum|$)`)
-	var wanted []string
-	for name := range values {
-		if bounding.MatchString(name) {
-			wanted = append(wanted, name)
-		}
+	wanted := map[string]bool{}
+	for name, value := range values {
+		wanted[name] = !math.IsNaN(value)
 	}
 	for name, figure := range settings {
-		if _, number := quantity(figure); number && notBounds[name] == "" {
-			wanted = append(wanted, name)
+		_, wanted[name] = quantity(figure)
+	}
+	for name := range wanted {
+		switch {
+		case wanted[name] && notBounds[name] == "" && named[name] != 1:
+			t.Errorf("%s is in %d rows of proxy/BOUNDS.md, want one", name, named[name])
+		case notBounds[name] != "" && named[name] > 0:
+			t.Errorf("%s is in proxy/BOUNDS.md, and known to bound nothing: %s", name, notBounds[name])
 		}
 	}
-	for _, name := range append(wanted, otherBounds...) {
-		if named[name] != 1 {
-			t.Errorf("%s is in %d rows of proxy/BOUNDS.md, want one", name, named[name])
+	for name := range notBounds {
+		if !wanted[name] {
+			t.Errorf("%s is no number or time any more", name)
 		}
+	}
+	if stated := fmt.Sprintf("**%d MiB**", statedMemory>>20); !strings.Contains(readFile(t, filepath.Join("..", "..", "proxy", "BOUNDS.md")), stated) {
+		t.Errorf("proxy/BOUNDS.md doesn't state %s", stated)
 	}
 	if len(rows) < 100 {
 		t.Errorf("got %d rows", len(rows))
@@ -244,7 +254,10 @@ func TestPatienceIsABound(t *testing.T) {
 	}
 	c.through(429, "GET", "/Users?count=1", "")
 	c.through(429, "POST", "/Users", `{`+soundUser+`}`)
-	c.through(429, "POST", "/Groups", `{"displayName":"Engineers"}`)
+	r := c.through(429, "POST", "/Groups", `{"displayName":"Engineers"}`)
+	if after := r.header.Get("Retry-After"); after != "10" {
+		t.Errorf("got %q, want to be told when to come for what goes on", after)
+	}
 }
 
 // A call is tried three times, and no more.
@@ -285,5 +298,38 @@ func TestDriftIsBounded(t *testing.T) {
 	told := regexp.MustCompile(`"attributes":\[([^\]]*)\]`).FindStringSubmatch(c.log.String())
 	if told == nil || strings.Count(told[1], ",")+1 != 64 {
 		t.Errorf("got %v, want 64 named", told)
+	}
+}
+
+// The garbage collector has a limit, unless the environment says another.
+func TestMemoryLimitIsSet(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("nothing is confined on this system")
+	}
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for environment, want := range map[string]int64{"": 384 << 20, "1GiB": 1 << 30} {
+		t.Setenv("GOMEMLIMIT", environment)
+		debug.SetMemoryLimit(1 << 30)
+		if confine(); debug.SetMemoryLimit(-1) != want {
+			t.Errorf("got %d with GOMEMLIMIT=%s, want %d", debug.SetMemoryLimit(-1), environment, want)
+		}
+	}
+}
+
+// An answer of something that is no gateway has an end for the commands that ask.
+func TestAnswersToCommandsAreBounded(t *testing.T) {
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, part := range []string{"[", strings.Repeat(" ", 32<<20), "]"} {
+			if _, err := io.WriteString(w, part); err != nil {
+				return // the command has gone
+			}
+		}
+	}))
+	defer listener.Close()
+	var out, errs strings.Builder
+	code := run([]string{"leavers", "--admin", strings.TrimPrefix(listener.URL, "http://")}, strings.NewReader(""), &out, &errs)
+	if code != exitUsage || !strings.Contains(errs.String(), "cannot read the answer") {
+		t.Errorf("got %d %s for an answer that is too long", code, errs.String())
 	}
 }

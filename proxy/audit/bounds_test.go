@@ -2,11 +2,13 @@ package audit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,4 +146,71 @@ func TestOpenReadsTheEndOfALongLog(t *testing.T) {
 	}
 	f(0, true)
 	f(len(log)-verifyBytes/2, false)
+}
+
+// While the disk is away it is tried again within seconds, however long that lasts.
+func TestTheDiskIsTriedAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		var tries []time.Time
+		j, err := open(Settings{File: filepath.Join(t.TempDir(), "audit.jsonl"), Reserve: -1}, hooks{
+			wrap: func(f file) file { return flaky{f, &broken} },
+			step: func(string, string, string) error {
+				if !broken.Load() {
+					return nil
+				}
+				tries = append(tries, time.Now())
+				return errors.New("the disk is away")
+			},
+		})
+		must(t, err)
+		broken.Store(true)
+		began := time.Now()
+		if err := j.Answer(&Record{Exchange: "x"}, Ordinary); err == nil {
+			t.Fatal("the disk is there")
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		last := began
+		for i, at := range tries {
+			if pause := at.Sub(last); pause > recoverMost || i == 0 && pause != recoverFirst {
+				t.Errorf("got a pause of %v before try %d, want %v at first and %v at most", pause, i, recoverFirst, recoverMost)
+			}
+			last = at
+		}
+		if len(tries) < int(9*time.Minute/recoverMost) {
+			t.Errorf("got %d tries", len(tries))
+		}
+		broken.Store(false)
+		time.Sleep(recoverMost)
+		must(t, j.Close())
+	})
+}
+
+// Of closed segments few are read at a start, and none that is too old.
+func TestLookingBackIsBounded(t *testing.T) {
+	f := func(name string, n, want int, apart time.Duration) {
+		t.Helper()
+		dir, now := t.TempDir(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		names := make([]string, n+1) // the last one is open
+		for i := range names {
+			names[i] = filepath.Join(dir, fmt.Sprint(i))
+			rec := Record{V: 1, Seq: uint64(i + 1), Kind: KindNotice, Event: "x", Time: now.Add(time.Duration(i-n) * apart)}
+			must(t, os.WriteFile(names[i], append(rec.appendChained(nil, new([32]byte)), '\n'), 0o600))
+		}
+		active, err := os.Open(names[n])
+		must(t, err)
+		defer active.Close()
+		back, err := lookBack(active, names[:n])
+		must(t, err)
+		for _, segment := range back {
+			must(t, segment.Close())
+		}
+		if len(back) != want {
+			t.Errorf("%s: got %d segments, want %d", name, len(back), want)
+		}
+	}
+	f("many", backSegments+10, backSegments, time.Second)
+	f("old", 10, 4, backFor/3) // the last one that counts ended when backFor was left
+	f("one, long ago", 1, 1, 1000*backFor)
 }

@@ -31,6 +31,24 @@ func TestFilesOfTokensAreBounded(t *testing.T) {
 	f(strings.Repeat("n", 61)+line, "token", "line 1")
 }
 
+// A token's end is warned of once a day.
+func TestWarningsAreFew(t *testing.T) {
+	s, err := OpenSeen("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, step := range []struct {
+		after time.Duration
+		warns bool
+	}{{0, true}, {warnEvery - 1, false}, {warnEvery, true}} {
+		left, err := s.Accepted("x", now.Add(10*warnEvery), now.Add(step.after))
+		if err != nil || (left > 0) != step.warns {
+			t.Errorf("got %v %v after %v, want a warning: %v", left, err, step.after, step.warns)
+		}
+	}
+}
+
 // A token's end is warned of from 90 days before, and not earlier.
 func TestWarningsBegin(t *testing.T) {
 	s, err := OpenSeen("")
@@ -44,4 +62,20 @@ func TestWarningsBegin(t *testing.T) {
 			t.Errorf("got %v %v with %v left", warn, err, left)
 		}
 	}
+}
+
+// A file of tokens is looked at once a second, and no more often.
+func TestFilesAreLookedAtNowAndThen(t *testing.T) {
+	s, now := source{path: filepath.Join(t.TempDir(), "tokens")}, time.Now()
+	f := func(after time.Duration, want string) {
+		t.Helper()
+		if text, err := s.read(now.Add(after)); err != nil || string(text) != want {
+			t.Errorf("got %q %v after %v, want %q", text, err, after, want)
+		}
+	}
+	write(t, s.path, "one", now.Add(-time.Hour))
+	f(0, "one")
+	write(t, s.path, "another", now)
+	f(freshFor-1, "")
+	f(freshFor, "another")
 }

@@ -134,6 +134,7 @@ func TestWhatIsRememberedGrowsOld(t *testing.T) {
 		key := windowKey{scim.ListUsers, "", ""}
 		m.keep(key, &window{marks: []mark{{}, {2, "c"}}})
 		m.wrote("g", []string{"ada"}, true)
+		m.created("new")
 		m.Doubt(scim.CreateUser, "ada", "", "digest", time.Now())
 		who := identityOf(scim.CreateUser, []byte(`{"userName":"ada"}`))
 		f := func(after time.Duration, what string, is func() bool) {
@@ -148,8 +149,9 @@ func TestWhatIsRememberedGrowsOld(t *testing.T) {
 			}
 		}
 		f(recentFor, "a membership", func() bool { return len(m.merge("g", nil)) == 1 })
-		f(windowFor-recentFor-time.Millisecond, "a place in a list", func() bool { return len(m.window(key, false).marks) == 2 })
-		f(doubtFor-windowFor-2*time.Millisecond, "a create in doubt", func() bool { _, ok := m.inDoubt(who, "digest"); return ok })
+		f(freshFor-recentFor-time.Millisecond, "a new resource", func() bool { return m.anyFresh("new") })
+		f(windowFor-freshFor-time.Millisecond, "a place in a list", func() bool { return len(m.window(key, false).marks) == 2 })
+		f(doubtFor-windowFor-time.Millisecond, "a create in doubt", func() bool { _, ok := m.inDoubt(who, "digest"); return ok })
 	})
 }
 
@@ -213,4 +215,60 @@ func TestDoubtOfManyMembers(t *testing.T) {
 	f(ids[:maxAsked], maxAsked, Done)
 	f(ids, len(ids), Untold)
 	f(ids, 4, NotDone)
+}
+
+// What AWS doesn't show yet is waited for a little, by few calls.
+func TestWaitsForAWSAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(Limits{Members: 100, Page: 100})
+		filter := scim.EqFilter("userName", "ada")
+		m.created("new", strings.ToLower(filter))
+		for name, plan := range map[string]Plan{
+			"a read":    m.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: "new"}}),
+			"a look-up": m.List(scim.Target{Operation: scim.ListUsers, Query: scim.Query{Filter: filter}}, "", false),
+		} {
+			began, calls := time.Now(), 0
+			_, err := plan(func(req scim.Request) (scim.Response, error) {
+				if calls++; req.Target.Operation == scim.GetUser {
+					return ok(404, ""), nil
+				}
+				return ok(200, `{"totalResults":0,"Resources":[]}`), nil
+			})
+			if took := time.Since(began); err != nil || calls != 8 || took < 2*time.Second || took > 3*time.Second {
+				t.Errorf("%s: got %d calls in %v, %v, want 8 in about two seconds", name, calls, took, err)
+			}
+		}
+	})
+}
+
+// AWS's clock may be behind this one, but not by much.
+func TestDifferencesOfClocksAreBounded(t *testing.T) {
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	settle := func(d Doubtful, attribute string, at time.Time) Settled {
+		resource := fmt.Sprintf(`{"id":"a","userName":"ada","meta":{"%s":"%s"}}`, attribute, at.Format(time.RFC3339))
+		verdict, err := NewMemory(Limits{Members: 100, Page: 100}).Settle(func(req scim.Request) (scim.Response, error) {
+			if req.Target.Operation == scim.ListUsers {
+				return ok(200, `{"Resources":[`+resource+`]}`), nil
+			}
+			return ok(200, resource), nil
+		}, d)
+		if err != nil {
+			t.Error(err)
+		}
+		return verdict
+	}
+	f := func(before time.Duration, create, change Settled) {
+		t.Helper()
+		if got := settle(Doubtful{Operation: scim.CreateUser, Name: "ada", Since: since}, "created", since.Add(-before)); got != create {
+			t.Errorf("a create %v earlier: got %v, want %v", before, got, create)
+		}
+		if got := settle(Doubtful{Operation: scim.PatchUser, ID: "a", Since: since}, "lastModified", since.Add(-before)); got != change {
+			t.Errorf("a change %v earlier: got %v, want %v", before, got, change)
+		}
+	}
+	f(0, Done, Done)
+	f(clockDiffers, Done, Untold)
+	f(clockDiffers+time.Second, Done, NotDone)
+	f(clockSkew, Done, NotDone)
+	f(clockSkew+time.Second, NotDone, NotDone)
 }

@@ -73,7 +73,7 @@ func (m *Memory) apart(do Do, id string, settings []setting, dropped func(kind s
 	var done []string
 	var last scim.Response
 	for _, s := range settings {
-		if resp, err = m.send(do, patchRequest(id, []setting{s})); err == nil && resp.Status == 400 && last.OK() && settings[0].revokes() > 0 {
+		if resp, err = m.send(do, patchRequest(id, []setting{s})); err == nil && (resp.Status == 400 || resp.Status == 409) && last.OK() && settings[0].revokes() > 0 {
 			dropped(scim.LeftBehind, s.path)
 			continue
 		} else if (err != nil || !resp.OK()) && len(done) > 0 {

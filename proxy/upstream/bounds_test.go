@@ -55,3 +55,35 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadsOfAnswersAreBounded(t *testing.T) {
+	head := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: \r\n\r\n"
+	for size, outcome := range map[int]scim.Outcome{maxHead: scim.Done, maxHead + 1: scim.Unknown} {
+		filler := strings.Repeat("x", size-len(head))
+		body := "{}"
+		if outcome != scim.Done {
+			body = ""
+		}
+		p := listen(t, nil, answer(strings.Replace(head, "X: ", "X: "+filler, 1)+"{}"))
+		want(t, p.client(t, nil), get("/Users"), outcome, body)
+	}
+}
+
+// Of what is passed on of a head, so much is kept.
+func TestFieldsOfAnswersAreBounded(t *testing.T) {
+	for _, f := range []struct {
+		name string
+		most int
+		of   func(scim.Response) string
+	}{
+		{"ETag", maxField, func(r scim.Response) string { return r.ETag }},
+		{"Location", maxField, func(r scim.Response) string { return r.Location }},
+		{"x-amzn-RequestId", 128, func(r scim.Response) string { return r.RequestID }},
+	} {
+		p := listen(t, nil, answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"+f.name+": "+strings.Repeat("x", f.most+1)+"\r\n\r\n{}"))
+		resp, _, err := p.client(t, nil).Send(get("/Users"), soon())
+		if got := f.of(resp); err != nil || got != strings.Repeat("x", f.most) {
+			t.Errorf("got %v and %d bytes of %s, want %d", err, len(got), f.name, f.most)
+		}
+	}
+}

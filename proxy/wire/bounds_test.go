@@ -78,6 +78,9 @@ func TestWordsAreBounded(t *testing.T) {
 	f("GET / HTTP/1.1\r\nContent-Length"+long+": 1\r\n\r\n", 0)
 	f("POST / HTTP/1.1\r\nContent-Length: "+strings.Repeat("0", 3*kept)+"\r\n\r\n", LengthForm)
 	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked"+strings.Repeat(" ", 3*kept)+"\r\n\r\n0\r\n\r\n", CodingForm)
+	f("POST / HTTP/1.1\r\nContent-Length: "+strings.Repeat("0", 18)+"\r\n\r\n", 0)
+	f("POST / HTTP/1.1\r\nContent-Length: "+strings.Repeat("0", 19)+"\r\n\r\n", LengthForm)
+	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 8)+"\r\n\r\n", 0)
 	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 9)+"\r\n\r\n", ChunkForm)
 }
 
