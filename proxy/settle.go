@@ -21,6 +21,9 @@ const maxUnsettled = 4096
 // againAfter is when a write in doubt is asked about again that could not be settled.
 const againAfter = 30 * time.Second
 
+// callLife is longer than any call takes.
+const callLife = 2 * time.Minute
+
 // maxUnsettledBody bounds the documents that are kept to be compared with what AWS shows.
 const maxUnsettledBody = 16 << 10
 
@@ -236,8 +239,9 @@ func (g *Gateway) recall() {
 		if op.Is(scim.CreateUser | scim.CreateGroup) {
 			t.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
 		}
-		// Nobody knows when the process has died, and AWS may carry it out even now.
-		from := time.Now().Add(t.settle)
+		// AWS may carry it out even now, unless it was sent so long ago that no call is.
+		wait := max(0, min(t.settle, time.Until(intent.Time.Add(callLife+t.settle))))
+		from := time.Now().Add(wait)
 		key := intent.Resource
 		switch op {
 		case scim.CreateUser:
@@ -246,7 +250,7 @@ func (g *Gateway) recall() {
 			key = "group " + strings.ToLower(intent.Name)
 		}
 		if turn, err := t.lanes.Enter(time.Now(), pace.InOrder, key); err == nil {
-			turn.Leave(t.settle)
+			turn.Leave(wait)
 		}
 		t.unsettled.add(&inDoubt{intent: intent, from: from})
 	}

@@ -398,6 +398,7 @@ func TestCreateBeforeACrashIsRecognised(t *testing.T) {
 	key := readFile(t, c.audit+".key")
 	store := c.aws
 	next := play(t, stage{settings: func(s *proxy.Settings) {
+		s.Pace.Settle = time.Millisecond
 		if err := os.WriteFile(s.Audit.File, []byte(kept.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}

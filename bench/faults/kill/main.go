@@ -1,13 +1,15 @@
-// Command kill ends the gateway again and again under load, by SIGKILL at random moments
-// and at named points of a write's way, starts it again each time, and compares in the end
-// what AWS has seen, what clients were told and the whole audit log.
+// Command kill shows that a crash of the gateway loses nothing. It runs the built program
+// under load, ends it by SIGKILL again and again, at random moments and at named points of
+// a write's way in turn, and starts it again each time.
 //
 //	go run ./bench/faults/kill [--kills 50] [--seed N]
 //
 // Clients behave as Okta does: what isn't answered, or answered with 429 or 5xx, is sent
-// again; all else is final. It ends with 1 if a write has no record, a create was carried
-// out twice, an intent has no outcome or more than one, a log doesn't verify, or anything
-// at AWS is not as its client was told last.
+// again; all else is final. After each start, before clients are let in, the program's own
+// audit verify must find the log sound and no intent open. When the last life is over, what
+// AWS has seen, what clients were told and the whole log are held against each other by
+// package judge, and everybody at AWS against what their client was told last. It ends with
+// 1 if there is a finding, and with 2 if it can't go on.
 //
 // Begin with loop.go; client.go is who sends what, and compare.go what has to hold.
 package main
@@ -15,15 +17,17 @@ package main
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 )
 
 func main() {
 	kills := flag.Int("kills", 50, "how often the gateway is killed")
-	seed := flag.Uint64("seed", 1, "of the moments")
+	seed := flag.Uint64("seed", 1, "of moments, points and clients")
 	flag.Parse()
 	ok, err := run(*kills, *seed)
 	if err != nil {
@@ -38,11 +42,11 @@ func main() {
 func run(kills int, seed uint64) (ok bool, err error) {
 	folder, err := os.MkdirTemp("", "scimgate-kill-")
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("cannot make a folder: %w", err)
 	}
 	defer func() {
 		if ok {
-			os.RemoveAll(folder)
+			_ = os.RemoveAll(folder)
 		} else {
 			fmt.Fprintln(os.Stderr, "the log is kept in", folder)
 		}
@@ -56,36 +60,30 @@ func run(kills int, seed uint64) (ok bool, err error) {
 		return false, err
 	}
 	defer l.close()
+	began := time.Now()
 	if err := l.run(kills); err != nil {
 		return false, err
 	}
-	findings, err := l.compare()
+	took := time.Since(began)
+	h, err := l.history()
 	if err != nil {
 		return false, err
 	}
-	fmt.Print(l.summary())
-	for i, f := range findings {
-		if i == 20 {
-			fmt.Printf("and %d more\n", len(findings)-i)
-			break
-		}
-		fmt.Println(f)
+	findings := l.compare(h)
+	fmt.Printf("seed %d: %s\nin %v; %d records; %d findings\n", seed, l.summary(), took.Round(time.Second), len(h.Log), len(findings))
+	counts := map[string]int{}
+	for _, f := range findings {
+		rule, _, _ := strings.Cut(f, ":")
+		counts[rule]++
 	}
-	fmt.Printf("%d findings\n", len(findings))
+	for _, rule := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Printf("%6d  %s\n", counts[rule], rule)
+	}
+	for _, f := range findings[:min(20, len(findings))] {
+		fmt.Printf("%.500s\n", f)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "findings"), []byte(strings.Join(findings, "\n")), 0o600); err != nil {
+		return false, fmt.Errorf("cannot keep the findings: %w", err)
+	}
 	return len(findings) == 0, nil
-}
-
-// build makes the gateway with its crash points.
-func build(folder string) (binary string, err error) {
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", fmt.Errorf("cannot find the module: %w", err)
-	}
-	binary = filepath.Join(folder, "scimgate")
-	cmd := exec.Command("go", "build", "-tags", "crashpoints", "-o", binary, "./cmd/scimgate")
-	cmd.Dir = strings.TrimSpace(string(root))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build the gateway: %w\n%s", err, out)
-	}
-	return binary, nil
 }
