@@ -58,10 +58,13 @@ func (g *Gateway) adminServer() *http.Server {
 	mux.HandleFunc("POST /override", g.answerOverride)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
-		Handler:           g.adminOnly(mux),
-		ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
+		Handler:     http.MaxBytesHandler(g.adminOnly(mux), 8<<10),
+		ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 }
+
+// adminConns bounds the connections of the admin listener; others wait.
+const adminConns = 64
 
 // maxRelease bounds how long a guard can be released.
 const maxRelease = 24 * time.Hour

@@ -369,6 +369,8 @@ func TestTimesOfTheAdminListenerAreBounded(t *testing.T) {
 	ask := "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 	f("silent", 5*time.Second, "", "", true)
 	f("half a head", 5*time.Second, "", ask, true)
+	f("half a body", 5*time.Second, "HTTP/1.1 ", "POST /guard/release HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nkind=", true)
+	f("too large a body", 0, "HTTP/1.1 4", "POST /guard/release HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nConnection: close\r\nContent-Length: 9000\r\n\r\nkind=user_deletes&for=1h&x="+strings.Repeat("a", 9000), true)
 	f("idle behind an answer", time.Minute, "HTTP/1.1 200", ask+"\r\n", true)
 	f("reads no answer", 30*time.Second, "", ask+"\r\n", false)
 	f("too long a head", 0, "HTTP/1.1 431", ask+"X: "+strings.Repeat("a", 8<<10+4<<10)+"\r\n\r\n", true)

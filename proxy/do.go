@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -214,6 +216,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		x.tenant.breaker.Report(err == nil && resp.Status < 500)
 	}
 	x.lastAWS = resp
+	x.lastAWS.Body = nil // an exchange may be kept
 	stray := resp.Status == 404 && !x.policy.Observe && !x.policy.Plain && !gjson.ValidBytes(resp.Body)
 	if c.Write {
 		if outcome == scim.UpstreamError && (resp.Status >= 500 || stray) { // it may have been carried out
@@ -270,11 +273,21 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 			return
 		}
 		d := &inDoubt{intent: *intent, from: from}
+		d.intent.Added, d.intent.Removed = apart(intent.Added), apart(intent.Removed)
 		if len(c.Body) <= maxUnsettledBody {
 			d.body = bytes.Clone(c.Body)
 		}
 		x.tenant.unsettled.add(d)
 	}
+}
+
+// apart are copies that don't hold the document that they stand in.
+func apart(list []string) []string {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i] = strings.Clone(list[i])
+	}
+	return list
 }
 
 func needOf(revokes bool) audit.Need {

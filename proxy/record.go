@@ -69,12 +69,11 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 	case x.Calls > 0:
 		g.journal.Ride(rec)
 		return nil
-	case write && len(x.Token) > 0 && g.journal.Err() == nil:
-		return g.journal.Refuse(rec, audit.Durable)
-	}
-	if !x.known && x.address.IsValid() && !x.tenant.noise.Allow(x.address, x.Began) {
+	case !x.known && x.address.IsValid() && !x.tenant.noise.Allow(x.address, x.Began):
 		g.journal.Omit() // a flood of them must not fill the disk
 		return nil
+	case write && len(x.Token) > 0 && g.journal.Err() == nil:
+		return g.journal.Refuse(rec, audit.Durable)
 	}
 	return g.journal.Refuse(rec, audit.Riding)
 }

@@ -55,7 +55,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	if g.adminOn != nil {
 		g.admin = g.adminServer()
 		go func() {
-			if err := g.admin.Serve(g.adminOn); !errors.Is(err, http.ErrServerClosed) {
+			if err := g.admin.Serve(newBounded(g.adminOn, adminConns)); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		}()

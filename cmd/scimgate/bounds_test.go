@@ -333,3 +333,23 @@ func TestAnswersToCommandsAreBounded(t *testing.T) {
 		t.Errorf("got %d %s for an answer that is too long", code, errs.String())
 	}
 }
+
+// A flood of writes with tokens that nobody knows doesn't fill the log.
+func TestFloodsOfWritesAreBounded(t *testing.T) {
+	c := play(t, stage{})
+	right := c.token
+	c.token = "a-guess"
+	for range 400 {
+		c.send(c.gateway, "POST", "/Users", `{`+soundUser+`}`)
+	}
+	c.token = right
+	records, omitted := c.records(), 0
+	for _, r := range records {
+		if r["event"] == "dropped" {
+			omitted++
+		}
+	}
+	if len(records) > 300 || omitted == 0 {
+		t.Errorf("got %d records with %d gaps, want a flood in few", len(records), omitted)
+	}
+}

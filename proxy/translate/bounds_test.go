@@ -1,7 +1,9 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -271,4 +273,89 @@ func TestDifferencesOfClocksAreBounded(t *testing.T) {
 	f(clockDiffers+time.Second, Done, NotDone)
 	f(clockSkew, Done, NotDone)
 	f(clockSkew+time.Second, NotDone, NotDone)
+}
+
+// What is remembered is a few bytes of an answer or a document, and doesn't hold all of it.
+func TestWhatIsRememberedHoldsNoDocuments(t *testing.T) {
+	m, read, made, fat := NewMemory(Limits{Members: 100, Page: 100}), 0, 0, `"`+strings.Repeat("x", 50<<10)+`"}`
+	do := func(req scim.Request) (scim.Response, error) {
+		switch req.Target.Operation {
+		case scim.ListUsers:
+			read++
+			next := fmt.Sprintf(`"nextCursor":"c%d",`, read)
+			if read%100 == 0 {
+				next = ""
+			}
+			return ok(200, `{`+next+`"Resources":[{"id":"user`+fmt.Sprint(read)+`","title":`+fat+`]}`), nil
+		case scim.CreateUser:
+			made++
+			return ok(201, `{"id":"new`+fmt.Sprint(made)+`","title":`+fat), nil
+		case scim.GetGroup:
+			return ok(200, `{"id":"g","displayName":"g"}`), nil
+		}
+		return ok(204, ""), nil
+	}
+	heap := func() int {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int(s.HeapAlloc)
+	}
+	var ids []string
+	f := func(what string, plan Plan) {
+		t.Helper()
+		before := heap()
+		resp, err := plan(do)
+		if held := heap() - before; err != nil || !resp.OK() || held > 1<<20 {
+			t.Errorf("%s: %d kB are held: %v", what, held>>10, err)
+		}
+	}
+	f("a walk over users", func(do Do) (scim.Response, error) {
+		resp, err := m.List(scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: 100, Count: 1, HasCount: true}}, "me", false)(do)
+		resp.Body = nil
+		return resp, err
+	})
+	f("members", func(do Do) (resp scim.Response, err error) {
+		ids, resp, err = m.members(do, "g")
+		resp.Body = nil
+		return resp, err
+	})
+	f("creates", func(do Do) (resp scim.Response, err error) {
+		for n := range 100 {
+			doc := `{"userName":"u` + fmt.Sprint(n) + `","title":` + fat
+			if resp, err = m.CreateUser(Creation{Document: []byte(doc), Digest: doc[:20]})(do); err != nil {
+				return resp, err
+			}
+		}
+		resp.Body = nil
+		return resp, err
+	})
+	f("changes of groups", func(do Do) (resp scim.Response, err error) {
+		for n := range 100 {
+			doc := `{"Operations":[{"op":"add","path":"members","value":[{"value":"user` + fmt.Sprint(n) + `","display":` + fat + `]}]}`
+			if resp, err = m.PatchGroup(fmt.Sprint("g", n), []byte(doc))(do); err != nil {
+				return resp, err
+			}
+		}
+		return resp, err
+	})
+	runtime.KeepAlive(m)
+	runtime.KeepAlive(ids)
+}
+
+func TestWalksOverMembersEnd(t *testing.T) {
+	read := 0
+	_, _, err := NewMemory(Limits{Members: 100, Page: 100}).members(pages(&read), "g")
+	if failure := (*scim.CallError)(nil); !errors.As(err, &failure) || failure.MayHaveHappened() || read != maxMarks {
+		t.Errorf("got %v after %d pages, want to be told to come again after %d", err, read, maxMarks)
+	}
+}
+
+func TestCursorsAreBounded(t *testing.T) {
+	w := window{marks: []mark{{}}}
+	for n, size := range []int{maxCursor, maxCursor + 1} {
+		if w.know(mark{n + 1, strings.Repeat("c", size)}); len(w.marks) != 2 {
+			t.Errorf("got %d marks behind a cursor of %d bytes", len(w.marks), size)
+		}
+	}
 }

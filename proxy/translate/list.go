@@ -36,6 +36,9 @@ const maxMarks = 4096
 // maxMarksAll bounds those of all lists.
 const maxMarksAll = 1 << 15
 
+// maxCursor bounds what is remembered as a cursor, in bytes; AWS's have some hundred.
+const maxCursor = 1 << 10
+
 // unique are the attributes that at most one resource has: a look-up by one needs no
 // pages.
 var unique = map[string]bool{"username": true, "externalid": true, "displayname": true, "id": true}
@@ -300,7 +303,7 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 				shown = append(shown, r)
 			}
 		}
-		at = mark{at.at + len(resources), page.Get("nextCursor").Str}
+		at = mark{at.at + len(resources), strings.Clone(page.Get("nextCursor").Str)} // which would hold the whole page
 		if at.cursor == "" {
 			w.total = at.at
 		} else {
@@ -319,7 +322,7 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 
 func (w *window) know(next mark) {
 	last := w.marks[len(w.marks)-1]
-	if next.at > last.at && len(w.marks) < maxMarks {
+	if next.at > last.at && len(w.marks) < maxMarks && len(next.cursor) <= maxCursor {
 		w.marks = append(w.marks, next)
 	}
 }

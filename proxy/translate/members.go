@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func (m *Memory) wrote(group string, ids []string, added bool) {
 	r.at = time.Now()
 	before := len(r.present)
 	for _, id := range ids {
-		r.present[id] = added
+		r.present[strings.Clone(id)] = added // which would hold the whole document
 	}
 	m.recentIDs += len(r.present) - before
 	for m.recentIDs > maxRecentAll && len(m.recent) > 1 {
@@ -85,14 +86,14 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 	target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{
 		Filter: scim.EqFilter("groups.value", group), HasCursor: true, Count: m.limits.Page, HasCount: true,
 	}}
-	for {
+	for range maxMarks {
 		resp, err = m.send(do, scim.Request{Target: target})
 		if err != nil || !resp.OK() {
 			return nil, resp, err
 		}
 		page := gjson.ParseBytes(resp.Body)
 		page.Get("Resources").ForEach(func(_, user gjson.Result) bool {
-			ids = append(ids, user.Get("id").Str)
+			ids = append(ids, strings.Clone(user.Get("id").Str)) // which would hold the whole page
 			return true
 		})
 		next := page.Get("nextCursor").Str
@@ -101,7 +102,11 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 		}
 		target.Query.Cursor = next
 	}
+	return nil, scim.Response{}, errEndless
 }
+
+// errEndless is told where AWS lists more members than it can have users.
+var errEndless = &scim.CallError{Reason: scim.PacedOut, RetryAfter: 5 * time.Minute, Err: errors.New("AWS's list of members has no end")}
 
 func (m *Memory) merge(group string, ids []string) []string {
 	m.mu.Lock()

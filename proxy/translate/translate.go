@@ -152,7 +152,7 @@ func (m *Memory) created(id string, filters ...string) {
 		}
 	}
 	for _, key := range append(filters, id) {
-		m.fresh[key] = time.Now()
+		m.fresh[strings.Clone(key)] = time.Now() // which would hold the whole answer
 	}
 }
 
