@@ -59,11 +59,7 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 			g.tellSettled(x.tenant, d, translate.Done, "")
 		}
 		if op := x.Target.Operation; op.Is(scim.CreateUser | scim.CreateGroup) { // one of an earlier life, say
-			name := "userName"
-			if op == scim.CreateGroup {
-				name = "displayName"
-			}
-			for _, d := range x.tenant.unsettled.made(&audit.Record{Exchange: x.ID, Op: op.String(), Name: gjson.GetBytes(x.Document, name).Str}) {
+			for _, d := range x.tenant.unsettled.made(&audit.Record{Exchange: x.ID, Op: op.String(), Name: shownName(op, x.Document)}) {
 				g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 			}
 		}
