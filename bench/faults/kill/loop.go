@@ -19,13 +19,12 @@ import (
 
 	"github.com/scimgate/scimgate/bench/faults/faulty"
 	"github.com/scimgate/scimgate/bench/standin"
-	"github.com/scimgate/scimgate/proxy/crash"
 )
 
 // points are the places in the code at which the process ends itself.
-var points = [...]crash.Point{
-	crash.BeforeIntent, crash.AfterWrite, crash.AfterSync, crash.AfterFirstByte, crash.BeforeOutcome, crash.BeforeAnswer, crash.AfterAnswer,
-	crash.SegmentMade, crash.SegmentClosed, crash.SegmentPlaced,
+var points = [...]string{
+	"before_intent", "after_write", "after_sync", "after_first_byte", "before_outcome", "before_answer", "after_answer",
+	"segment_made", "segment_closed", "segment_placed",
 }
 
 // clients is how many there are at once.
