@@ -131,7 +131,7 @@ func (l *loop) run(kills int) error {
 	for n := range kills {
 		point := ""
 		if n%2 == 1 {
-			point = string(points[n/2%len(points)])
+			point = points[n/2%len(points)]
 		}
 		if err := l.live(point); err != nil {
 			return fmt.Errorf("after %d kills: %w", n, err)
