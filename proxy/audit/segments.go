@@ -114,24 +114,8 @@ func (c *chain) retire(line []byte) {
 // begin another one meanwhile.
 func openSegments(path string) (names []string, files []*os.File, err error) {
 	for range 1000 {
-		if names, err = Segments(path); err != nil {
-			return nil, nil, err
-		}
-		files = nil
-		for _, name := range names {
-			f, failed := os.Open(name)
-			if failed != nil {
-				err = failed
-				break
-			}
-			files = append(files, f)
-		}
-		if err == nil {
-			after, failed := Segments(path)
-			if failed == nil && slices.Equal(names, after) && (logFile{files[len(files)-1], path}).Check() == nil {
-				return names, files, nil
-			}
-			err = errors.New("its segments change faster than they can be opened")
+		if names, files, err = segmentsNow(path); err == nil {
+			return names, files, nil
 		}
 		for _, f := range files {
 			f.Close()
@@ -139,6 +123,26 @@ func openSegments(path string) (names []string, files []*os.File, err error) {
 		time.Sleep(time.Millisecond)
 	}
 	return nil, nil, fmt.Errorf("cannot read the audit log %q: %w", path, err)
+}
+
+// segmentsNow is one try. The active segment is opened before the others are listed; if it
+// is still the active one when all are open, none is missing. The caller closes the files.
+func segmentsNow(path string) (names []string, files []*os.File, err error) {
+	active, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if names, err = Segments(path); err != nil {
+		return nil, []*os.File{active}, err
+	}
+	for _, name := range names[:len(names)-1] {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, append(files, active), err
+		}
+		files = append(files, f)
+	}
+	return names, append(files, active), (logFile{active, path}).Check()
 }
 
 // VerifyFile does what [Verify] does for a log with all its segments. mark may be
