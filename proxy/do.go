@@ -84,7 +84,7 @@ func shownName(op scim.Operation, body []byte) string {
 // call waits for budget, records the intent, sends, and records the outcome. It is
 // the only way on which anything reaches AWS. Its error is a *scim.CallError.
 func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
-	c.Authorization, c.UserAgent = x.Token, x.UserAgent
+	c.Authorization, c.UserAgent, c.Fit = x.Token, x.UserAgent, x.fit
 	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes, Of: x.tenant.name}
 	if c.Write {
 		ask.Kind = pace.Write
@@ -156,7 +156,7 @@ func (g *Gateway) passage(x *Exchange, c *call) error {
 		return &scim.CallError{Reason: scim.Unsent, RetryAfter: wait, Err: errDown}
 	case passage == pace.Probe && c.Write:
 		probe := &call{operation: scim.GetServiceProviderConfig}
-		probe.Call = upstream.Call{Method: "GET", URI: "/ServiceProviderConfig", Authorization: x.Token, UserAgent: x.UserAgent}
+		probe.Call = upstream.Call{Method: "GET", URI: "/ServiceProviderConfig", Authorization: x.Token, UserAgent: x.UserAgent, Fit: x.fit}
 		if _, err := g.send(x, probe, 0); err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
 		}
-		for _, d := range x.tenant.unsettled.overtaken(c.resource, x.ID) {
+		for _, d := range x.tenant.unsettled.overtaken(c.resource) {
 			g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 		}
 	}
@@ -213,7 +213,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	resp.RequestID = x.masked(resp.RequestID)
 	g.metrics.called(x.tenant.name, c.operation, outcome, resp.Status, took, waited)
 	if !errors.Is(err, upstream.ErrNotTried) { // a fault of the call's own tells nothing of the upstream
-		x.tenant.breaker.Report(err == nil && resp.Status < 500)
+		x.tenant.breaker.Report(err == nil && resp.Status < 500 || errors.Is(err, errNoRoom))
 	}
 	x.lastAWS = resp
 	x.lastAWS.Body = nil // an exchange may be kept
@@ -256,6 +256,9 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 	switch outcome {
 	case scim.Done:
 		x.wrote++
+		if c.operation.Is(scim.DeleteUser | scim.DeleteGroup) {
+			x.tenant.unsettled.deletes()
+		}
 		if c.operation.Is(scim.CreateUser | scim.CreateGroup) {
 			for _, d := range x.tenant.unsettled.made(intent) {
 				g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)

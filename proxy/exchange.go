@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -56,6 +58,9 @@ type Exchange struct {
 	doubt     bool          // a call was sent of which it isn't known what became
 	wrote     int           // writes that AWS carried out
 	vital     bool          // a call took access away, so the records have the last of the disk
+
+	answers *answers
+	places  int // that it has taken of them
 }
 
 // begin starts an exchange.
@@ -65,7 +70,59 @@ func (g *Gateway) beginFor(t *Tenant) *Exchange {
 	now := time.Now()
 	return &Exchange{
 		ID: ulid.Make().String(), Began: now, Deadline: now.Add(t.patience), scheme: g.scheme,
-		tenant: t, policy: t.inForce(now), prefix: t.prefix,
+		tenant: t, policy: t.inForce(now), prefix: t.prefix, answers: &g.answers,
+	}
+}
+
+// errNoRoom is of an answer that was not read, though AWS has given it.
+var errNoRoom = errors.New("the gateway has no memory left for this answer of the upstream beside those that it holds")
+
+// answers are places for those of AWS that are not small: for each size, how many there
+// may be at once that are larger. Who needs one of the second size holds one of the first,
+// so that nobody waits for somebody who waits for him.
+type answers [len(answerSizes)]*wire.Room
+
+var answerSizes = [...]struct {
+	above  int // bytes
+	places int64
+}{{wire.Small, mediumAnswers}, {mediumAnswer, largeAnswers}}
+
+const (
+	mediumAnswer  = 256 << 10 // bytes: a page of 100 users has half of it
+	mediumAnswers = 64        // at once, and of larger ones
+	largeAnswers  = 4
+)
+
+func newAnswers() (a answers) {
+	for i, size := range answerSizes {
+		a[i] = wire.NewRoom(size.places, roomWait)
+	}
+	return a
+}
+
+// fit takes a place for an answer of AWS of n bytes; the exchange keeps that of its
+// largest.
+func (x *Exchange) fit(n int) error {
+	for x.places < len(x.answers) && n > answerSizes[x.places].above {
+		if !x.answers[x.places].TakeBy(1, x.Deadline) {
+			return errNoRoom
+		}
+		x.places++
+	}
+	return nil
+}
+
+func (a *answers) give(places int) {
+	for i := range places {
+		a[i].Give(1)
+	}
+}
+
+// handOver leaves the places to the client's connection, until the answer has been written.
+func (x *Exchange) handOver(client net.Conn) {
+	if a, places := x.answers, x.places; places > 0 {
+		x.places = 0
+		wire.Behind(client, func() { a.give(places) })
 	}
 }
 

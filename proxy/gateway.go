@@ -66,7 +66,8 @@ type Gateway struct {
 	mysteries  mysteries
 	jobs       jobs
 	room       *wire.Room // of large bodies
-	scheme     string     // of the URLs by which clients reach it
+	answers    answers
+	scheme     string // of the URLs by which clients reach it
 
 	server    *fasthttp.Server
 	admin     *http.Server
@@ -125,6 +126,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	}
 	g.recall()
 	g.room = wire.NewRoom(int64(s.Listen.MaxBodiesBytes), roomWait)
+	g.answers = newAnswers()
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
@@ -150,7 +152,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	return g, nil
 }
 
-// roomWait is how long a large body waits for room.
+// roomWait is how long a large body, or a large answer of AWS, waits for room.
 const roomWait = 10 * time.Second
 
 // beside is a file that stands beside the audit log; without one what it would hold is in
@@ -183,6 +185,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	defer g.contain(x, ctx)
 	defer x.leave() // the lane is held until the answer is recorded
 	g.answer(x, ctx, g.walk(x, ctx))
+	x.handOver(ctx.Conn())
 }
 
 func (g *Gateway) beginRequest(ctx *fasthttp.RequestCtx) *Exchange {

@@ -78,7 +78,7 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	return g.relay(x, resp)
 }
 
-// leave gives the lanes back. After an unknown outcome they stay closed for a while.
+// leave gives the lanes and the room back. After an unknown outcome they stay closed for a while.
 func (x *Exchange) leave() {
 	settle := time.Duration(0)
 	if x.doubt {
@@ -90,6 +90,8 @@ func (x *Exchange) leave() {
 		}
 	}
 	x.lane, x.foundLane = nil, nil
+	x.answers.give(x.places)
+	x.places = 0
 }
 
 // enterFound takes a create, which is in the lane of a name, into that of the resource that
@@ -327,6 +329,8 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 	switch failure.Reason {
 	case scim.PacedOut:
 		return x.again(max(after, time.Second), "The gateway is keeping within AWS's rate limits.", failure)
+	case scim.Unshown:
+		return x.again(max(after, time.Second), "AWS's lists do not show yet who is a member.", failure)
 	case scim.NotRecorded:
 		return x.again(max(after, outage), "The gateway cannot write its audit log, so nothing was sent to AWS.", failure)
 	case scim.DoneUnlogged:

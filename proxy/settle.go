@@ -33,9 +33,10 @@ const maxUnsettledBody = 16 << 10
 type unsettled struct {
 	n atomic.Int64 // of list and asked, to be looked at without the lock
 
-	mu    sync.Mutex // guards following
-	list  []*inDoubt
-	asked []*inDoubt // about which somebody asks now; nil if nobody does
+	mu      sync.Mutex // guards following
+	deleted time.Time  // when the gateway deleted something last
+	list    []*inDoubt
+	asked   []*inDoubt // about which somebody asks now; nil if nobody does
 }
 
 // inDoubt is one of them.
@@ -44,7 +45,8 @@ type inDoubt struct {
 	body   []byte    // that was sent, nil if it isn't known any more
 	from   time.Time // AWS may still carry it out before
 
-	by string // the exchange that has overtaken it while AWS was asked; guarded by the list's mu
+	older bool // of an earlier life than the last: what it made may have been deleted since
+	told  bool // it was overtaken or found while AWS was asked, and the log knows; guarded by the list's mu
 }
 
 func (u *unsettled) add(d *inDoubt) {
@@ -53,6 +55,7 @@ func (u *unsettled) add(d *inDoubt) {
 	if len(u.list) == maxUnsettled {
 		u.list = slices.Delete(u.list, 0, 1)
 	}
+	d.told = false
 	u.list = append(u.list, d)
 	u.count()
 }
@@ -89,25 +92,38 @@ func (u *unsettled) rested() {
 	u.count()
 }
 
-// overtakenBy is the exchange that has written the resource anew since it was asked about;
-// "" if none has.
-func (u *unsettled) overtakenBy(d *inDoubt) string {
+// isTold tells whether the log knows already what became of one that was asked about.
+func (u *unsettled) isTold(d *inDoubt) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return d.by
+	return d.told
+}
+
+// mayBeGone tells whether what a create in doubt has made may have been deleted since.
+func (u *unsettled) mayBeGone(d *inDoubt) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return d.older || u.deleted.After(d.intent.Time)
+}
+
+// deletes takes in that the gateway has deleted something.
+func (u *unsettled) deletes() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.deleted = time.Now()
 }
 
 // overtaken takes those off the list whose resource is written anew: what a read shows
 // from now on is the doing of that.
-func (u *unsettled) overtaken(resource, by string) []*inDoubt {
-	return u.remove(by, func(d *inDoubt) bool {
+func (u *unsettled) overtaken(resource string) []*inDoubt {
+	return u.remove(func(d *inDoubt) bool {
 		return d.intent.Resource == resource && d.intent.Op != scim.CreateUser.String() && d.intent.Op != scim.CreateGroup.String()
 	})
 }
 
 // found takes the creates of an exchange off the list, which has found what it made.
 func (u *unsettled) found(exchange string) []*inDoubt {
-	return u.remove("", func(d *inDoubt) bool {
+	return u.remove(func(d *inDoubt) bool {
 		return d.intent.Exchange == exchange && (d.intent.Op == scim.CreateUser.String() || d.intent.Op == scim.CreateGroup.String())
 	})
 }
@@ -115,21 +131,23 @@ func (u *unsettled) found(exchange string) []*inDoubt {
 // made takes the earlier creates of the same thing off the list: AWS has just made it, so
 // that it wasn't there.
 func (u *unsettled) made(intent *audit.Record) []*inDoubt {
-	return u.remove(intent.Exchange, func(d *inDoubt) bool {
+	return u.remove(func(d *inDoubt) bool {
 		return d.intent.Op == intent.Op && strings.EqualFold(d.intent.Name, intent.Name)
 	})
 }
 
-// remove takes some off the list; of those that are asked about it notes why.
-func (u *unsettled) remove(by string, which func(*inDoubt) bool) (gone []*inDoubt) {
+// remove takes some off the list, for the caller to tell of them; also those that are asked
+// about: a crash could come before that is over.
+func (u *unsettled) remove(which func(*inDoubt) bool) (gone []*inDoubt) {
 	if u.n.Load() == 0 {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, d := range u.asked {
-		if which(d) {
-			d.by = by
+		if !d.told && which(d) {
+			d.told = true
+			gone = append(gone, d)
 		}
 	}
 	u.list = slices.DeleteFunc(u.list, func(d *inDoubt) bool {
@@ -168,22 +186,25 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 		x.Client, x.actor, x.Token = ownActor, ownActor, token
 		g.contained(x, func() *Reply {
 			asked := doubtful(d)
-			verdict, err := t.memory.Settle(g.do(x), asked)
+			verdict, out, err := t.memory.Settle(g.do(x), asked)
 			if err != nil {
 				d.from = time.Now().Add(againAfter)
 				t.unsettled.add(d)
 				return nil
 			}
-			if by := t.unsettled.overtakenBy(d); by != "" {
-				g.tellSettled(t, d, translate.Untold, "overtaken by "+by)
+			if t.unsettled.isTold(d) {
 				return nil
 			}
-			if asked.Revokes && verdict == translate.Done && asked.Operation.Is(scim.Users) {
+			if verdict == translate.NotDone && asked.Operation.Is(scim.CreateUser|scim.CreateGroup) && t.unsettled.mayBeGone(d) {
+				verdict = translate.Untold // it may have been made, found, and deleted
+			}
+			if asked.Revokes && out {
 				g.noLeaver(t, asked.ID, "shown")
 			}
 			g.tellSettled(t, d, verdict, "")
 			return nil
 		})
+		x.leave()
 		if g.draining.Load() {
 			return
 		}
@@ -218,7 +239,9 @@ func doubtful(d *inDoubt) translate.Doubtful {
 // recall takes up what an earlier life of the process has left: creates that may have
 // been carried out, deactivations that nobody may send again, writes in doubt.
 func (g *Gateway) recall() {
+	crashed := map[string]bool{}
 	for _, intent := range g.journal.Recovered() {
+		crashed[intent.Exchange] = true
 		op, _ := scim.ParseOperation(intent.Op)
 		_, id, _ := strings.Cut(intent.Resource, "/")
 		if !intent.Revokes || !op.Is(scim.PatchUser|scim.ReplaceUser|scim.DeleteUser) {
@@ -228,6 +251,12 @@ func (g *Gateway) recall() {
 		left := leavers.Leaver{ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time}
 		if err := g.leavers.Add(left); err != nil {
 			g.log.Error().Str("exchange", intent.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
+		}
+	}
+	for _, intent := range g.journal.Untold() { // their clients send them again
+		t, err := g.named(intent.Tenant)
+		if op, ok := scim.ParseOperation(intent.Op); ok && err == nil && op.Is(scim.CreateUser|scim.CreateGroup) {
+			t.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
 		}
 	}
 	for _, intent := range append(g.journal.Doubts(), g.journal.Recovered()...) {
@@ -252,6 +281,6 @@ func (g *Gateway) recall() {
 		if turn, err := t.lanes.Enter(time.Now(), pace.InOrder, key); err == nil {
 			turn.Leave(wait)
 		}
-		t.unsettled.add(&inDoubt{intent: intent, from: from})
+		t.unsettled.add(&inDoubt{intent: intent, from: from, older: !crashed[intent.Exchange]})
 	}
 }

@@ -106,6 +106,13 @@ func TestWhatIsReadIsBounded(t *testing.T) {
 	if len(c.doubts) != maxOpen {
 		t.Errorf("got %d calls in doubt, want %d at most", len(c.doubts), maxOpen)
 	}
+	for n := range maxOpen + 1 {
+		must(t, take(KindIntent, "", n))
+		must(t, take(KindOutcome, "ok", n))
+	}
+	if len(c.untold) != maxOpen {
+		t.Errorf("got %d writes without an answer, want %d at most", len(c.untold), maxOpen)
+	}
 	path := filepath.Join(t.TempDir(), "key")
 	for size, good := range map[int]bool{keySize - 1: false, keySize: true, maxKeySize: true, maxKeySize + 1: false} {
 		must(t, os.WriteFile(path, make([]byte, size), 0o600))

@@ -33,6 +33,7 @@ type chain struct {
 	gaps     int
 	open     map[callKey]place
 	doubts   map[callKey]place // intents whose outcome is unknown, and which were not settled
+	untold   map[string]place  // by exchange: the first that was carried out, until the client is told
 
 	of      io.ReaderAt       // what is read now, for places
 	until   uint64            // the last record that counts in it; 0: all
@@ -207,13 +208,22 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 		c.open[key] = c.last
 	case KindOutcome:
-		if at, ok := c.open[key]; ok && string(e.outcome) == "unknown" && len(c.doubts) < maxOpen {
+		at, ok := c.open[key]
+		if ok && string(e.outcome) == "unknown" && len(c.doubts) < maxOpen {
 			if c.doubts == nil {
 				c.doubts = map[callKey]place{}
 			}
 			c.doubts[key] = at
 		}
+		if _, has := c.untold[key.exchange]; ok && !has && string(e.outcome) == "ok" && len(c.untold) < maxOpen {
+			if c.untold == nil {
+				c.untold = map[string]place{}
+			}
+			c.untold[key.exchange] = at
+		}
 		delete(c.open, key)
+	case KindAnswer:
+		delete(c.untold, key.exchange)
 	case KindGap:
 		c.gaps++
 	case KindCheckpoint:

@@ -151,6 +151,13 @@ func (j *Journal) mend(found *chain) error {
 		}
 		j.doubts = append(j.doubts, intent)
 	}
+	for _, at := range inOrder(found.untold) {
+		var intent Record
+		if err := readRecord(at, &intent); err != nil {
+			return err
+		}
+		j.untold = append(j.untold, intent)
+	}
 	for _, at := range inOrder(found.open) {
 		line := make([]byte, at.size)
 		if _, err := at.of.ReadAt(line, at.at); err != nil {
@@ -167,7 +174,7 @@ func (j *Journal) mend(found *chain) error {
 	return nil
 }
 
-func inOrder(calls map[callKey]place) []place {
+func inOrder[K comparable](calls map[K]place) []place {
 	return slices.SortedFunc(maps.Values(calls), func(a, b place) int { return cmp.Compare(a.seq, b.seq) })
 }
 

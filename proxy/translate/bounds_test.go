@@ -207,7 +207,7 @@ func TestDoubtOfManyMembers(t *testing.T) {
 			}
 			return ok(200, `{"Resources":[]}`), nil
 		}
-		got, err := NewMemory(limits).Settle(do, Doubtful{Operation: scim.PatchGroup, ID: "g", Added: ids})
+		got, _, err := NewMemory(limits).Settle(do, Doubtful{Operation: scim.PatchGroup, ID: "g", Added: ids})
 		if err != nil || got != want || calls > maxAsked {
 			t.Errorf("%d members, %d of them there: got %v %v by %d calls, want %v", len(ids), has, got, err, calls, want)
 		}
@@ -248,7 +248,7 @@ func TestDifferencesOfClocksAreBounded(t *testing.T) {
 	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	settle := func(d Doubtful, attribute string, at time.Time) Settled {
 		resource := fmt.Sprintf(`{"id":"a","userName":"ada","meta":{"%s":"%s"}}`, attribute, at.Format(time.RFC3339))
-		verdict, err := NewMemory(Limits{Members: 100, Page: 100}).Settle(func(req scim.Request) (scim.Response, error) {
+		verdict, _, err := NewMemory(Limits{Members: 100, Page: 100}).Settle(func(req scim.Request) (scim.Response, error) {
 			if req.Target.Operation == scim.ListUsers {
 				return ok(200, `{"Resources":[`+resource+`]}`), nil
 			}
@@ -273,6 +273,26 @@ func TestDifferencesOfClocksAreBounded(t *testing.T) {
 	f(clockDiffers+time.Second, Done, NotDone)
 	f(clockSkew, Done, NotDone)
 	f(clockSkew+time.Second, NotDone, NotDone)
+}
+
+// A PUT whose document isn't known any more isn't done because its user is inactive.
+func TestAReplacementIsNotSettledByOneAttribute(t *testing.T) {
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	f := func(op scim.Operation, status int, body string, want Settled, wantOut bool) {
+		t.Helper()
+		verdict, out, err := NewMemory(Limits{Members: 100, Page: 100}).Settle(func(scim.Request) (scim.Response, error) { return ok(status, body), nil },
+			Doubtful{Operation: op, ID: "a", Revokes: true, Since: since})
+		if verdict != want || out != wantOut || err != nil {
+			t.Errorf("%v %d %s: got %v, out %v, %v, want %v, out %v", op, status, body, verdict, out, err, want, wantOut)
+		}
+	}
+	before := `"meta":{"lastModified":"2026-03-01T11:00:00Z"}`
+	f(scim.PatchUser, 200, `{"active":false,`+before+`}`, Done, true)
+	f(scim.ReplaceUser, 200, `{"active":false,`+before+`}`, NotDone, true)
+	f(scim.ReplaceUser, 200, `{"active":true,`+before+`}`, NotDone, false)
+	f(scim.ReplaceUser, 200, `{"active":false,"meta":{"lastModified":"2026-03-01T12:00:00Z"}}`, Done, true)
+	f(scim.PatchUser, 404, "", Untold, true)
+	f(scim.DeleteUser, 404, "", Done, true)
 }
 
 // What is remembered is a few bytes of an answer or a document, and doesn't hold all of it.

@@ -106,7 +106,7 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 }
 
 // errEndless is told where AWS lists more members than it can have users.
-var errEndless = &scim.CallError{Reason: scim.PacedOut, RetryAfter: 5 * time.Minute, Err: errors.New("AWS's list of members has no end")}
+var errEndless = &scim.CallError{Reason: scim.Unshown, RetryAfter: 5 * time.Minute, Err: errors.New("AWS's list of members has no end")}
 
 func (m *Memory) merge(group string, ids []string) []string {
 	m.mu.Lock()

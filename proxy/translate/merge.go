@@ -57,7 +57,7 @@ func (m *Memory) mergeList(do Do, op scim.Operation, filter *scim.Filter, resp s
 
 // errLate is told to come again: more was written than fits on a page, and AWS doesn't show
 // it yet.
-var errLate = &scim.CallError{Reason: scim.PacedOut, RetryAfter: 5 * time.Second, Err: errors.New("AWS does not show memberships yet that were written a moment ago")}
+var errLate = &scim.CallError{Reason: scim.Unshown, RetryAfter: 5 * time.Second, Err: errors.New("AWS does not show memberships yet that were written a moment ago")}
 
 func oneOf(list scim.Operation) scim.Operation {
 	if list == scim.ListGroups {

@@ -42,26 +42,34 @@ var errUnsettled = errors.New("cannot settle a write: AWS does not show the reso
 // changed by it or by another.
 const clockDiffers = 2 * time.Second
 
-// Settle asks AWS what became of a write. It changes nothing. An error means that it is
-// to be asked again later.
-func (m *Memory) Settle(do Do, d Doubtful) (Settled, error) {
+// Settle asks AWS what became of a write, and tells whether AWS shows the user of it as
+// inactive or gone. It changes nothing. An error means that it is to be asked again later.
+func (m *Memory) Settle(do Do, d Doubtful) (verdict Settled, out bool, err error) {
 	switch {
 	case d.Operation.Is(scim.CreateUser | scim.CreateGroup):
 		who := identityOf(d.Operation, nil)
 		who.name, who.externalID = d.Name, d.External
 		found, resp, err := m.find(do, who.list, who.attribute, who.name)
 		if err != nil || !resp.OK() {
-			return Untold, errors.Join(errUnsettled, err)
+			return Untold, false, errors.Join(errUnsettled, err)
 		}
-		return told(who.is(found, d.Since, d.Document)), nil
+		return told(who.is(found, d.Since, d.Document)), false, nil
 	case d.Operation == scim.PatchGroup && len(d.Added)+len(d.Removed) > 0:
-		return m.settleMember(do, d)
+		verdict, err = m.settleMember(do, d)
+		return verdict, false, err
 	}
 	read := scim.GetUser
 	if d.Operation.Is(scim.Groups) {
 		read = scim.GetGroup
 	}
 	resp, err := do(scim.Request{Target: scim.Target{Operation: read, ID: d.ID}, Revokes: d.Revokes})
+	verdict, err = d.shown(resp, err)
+	out = err == nil && d.Operation.Is(scim.Users) && (resp.Status == 404 || gjson.GetBytes(resp.Body, "active").Type == gjson.False)
+	return verdict, out, err
+}
+
+// shown is what AWS's resource tells.
+func (d *Doubtful) shown(resp scim.Response, err error) (Settled, error) {
 	deletes := d.Operation.Is(scim.DeleteUser | scim.DeleteGroup)
 	switch {
 	case err == nil && resp.Status == 404:
@@ -79,7 +87,7 @@ func (m *Memory) Settle(do Do, d Doubtful) (Settled, error) {
 	if verdict, ok := d.compared(resp.Body); ok {
 		return verdict, nil
 	}
-	if d.Revokes {
+	if d.Revokes && d.Operation == scim.PatchUser { // a PUT may have meant more
 		return Done, nil
 	}
 	changed, err := time.Parse(time.RFC3339, gjson.GetBytes(resp.Body, "meta.lastModified").Str)

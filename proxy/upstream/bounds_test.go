@@ -1,6 +1,9 @@
 package upstream
 
 import (
+	"errors"
+	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +38,44 @@ func TestTimesOfACallAreBounded(t *testing.T) {
 	}
 	f("of a call", "http", scim.Unknown, func(s *Settings) { s.Timeout = 50 * time.Millisecond })
 	f("of TLS", "https", scim.NotSent, func(s *Settings) { s.ConnectTimeout = 50 * time.Millisecond; s.Timeout = time.Hour })
+}
+
+// Before a body is held, it is asked whether there is room for it, however it comes.
+func TestAnswersAskForRoom(t *testing.T) {
+	body := `{"id":"906","title":"` + strings.Repeat("x", 100<<10) + `"}`
+	for name, text := range map[string]string{
+		"announced":  ok(body),
+		"chunked":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + body[:5] + "\r\n" + strconv.FormatInt(int64(len(body)-5), 16) + "\r\n" + body[5:] + "\r\n0\r\n\r\n",
+		"to the end": "HTTP/1.1 500 Oops\r\n\r\n" + body,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := listen(t, nil, func(n *line) {
+				n.read()
+				n.write(text)
+				_ = n.tcp.CloseWrite()
+				_, _ = io.Copy(io.Discard, n.reader)
+			})
+			asked, full := 0, errors.New("full")
+			call := create("{}")
+			call.Fit = func(n int) error {
+				asked = max(asked, n)
+				return nil
+			}
+			resp, _, err := p.client(t, nil).Send(call, time.Now().Add(time.Minute))
+			if err != nil || string(resp.Body) != body || asked < len(body) {
+				t.Errorf("got %d bytes, %v, asked for %d, want %d", len(resp.Body), err, asked, len(body))
+			}
+			call.Fit = func(n int) error {
+				if n > 50<<10 {
+					return full
+				}
+				return nil
+			}
+			if _, outcome, err := p.client(t, nil).Send(call, time.Now().Add(time.Minute)); outcome != scim.Unknown || !errors.Is(err, full) {
+				t.Errorf("got %v %v, want it not read", outcome, err)
+			}
+		})
+	}
 }
 
 // What one large call has needed is not kept for the next ones.

@@ -37,7 +37,8 @@ type Call struct {
 	ID            string // of the resource that a 2xx has to show, if it shows one; "" of a list or a create
 	IfMatch       string // conditions of a client for a plain store (RFC 7644 §3.14); "" = none
 	IfNoneMatch   string
-	Name          string // userName or displayName of the resource that a create's 2xx has to show; "" if it isn't one
+	Fit           func(n int) error // asked before n bytes of the answer's body are held; nil = there is room
+	Name          string            // userName or displayName of the resource that a create's 2xx has to show; "" if it isn't one
 }
 
 // Client sends calls to one Base URL. It is safe for use by many goroutines and

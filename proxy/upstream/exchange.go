@@ -70,7 +70,7 @@ func (c *Client) exchange(k *conn, call Call, by time.Time) (scim.Response, scim
 		return scim.Response{}, scim.Unknown, withoutToken(err, call.Authorization)
 	}
 	k.last = h.last
-	body, err := c.body(k, h)
+	body, err := c.body(k, h, call.room)
 	if err != nil {
 		return scim.Response{}, scim.Unknown, fmt.Errorf("cannot read the body of answer %d: %w", h.status, err)
 	}
@@ -136,8 +136,16 @@ func (c *Client) appendHead(dst []byte, call *Call) []byte {
 	return dst
 }
 
+// room asks whether n bytes of an answer may be held.
+func (call *Call) room(n int) error {
+	if call.Fit == nil {
+		return nil
+	}
+	return call.Fit(n)
+}
+
 // body reads the body that a head announces; nil if it is empty.
-func (c *Client) body(k *conn, h head) ([]byte, error) {
+func (c *Client) body(k *conn, h head, room func(n int) error) ([]byte, error) {
 	most := c.settings.MaxResponseBytes
 	switch {
 	case h.status == fasthttp.StatusNoContent || h.status == fasthttp.StatusNotModified:
@@ -145,20 +153,42 @@ func (c *Client) body(k *conn, h head) ([]byte, error) {
 		k.last = k.last || h.chunked || h.length > 0
 		return nil, nil
 	case h.chunked:
-		return readChunked(k.reader, most)
+		return readChunked(k.reader, most, room)
 	case h.length > most:
 		return nil, fmt.Errorf("it has %d bytes, the limit is %d", h.length, most)
 	case h.length >= 0:
+		if err := room(h.length); err != nil {
+			return nil, err
+		}
 		return readExactly(k.reader, h.length)
 	case h.status < 300:
 		return nil, errors.New("its end is not marked, so that nobody knows whether it is whole")
 	}
 	k.last = true
-	body, err := io.ReadAll(io.LimitReader(k.reader, int64(most)+1))
-	if err == nil && len(body) > most {
-		err = fmt.Errorf("it has more than %d bytes", most)
+	return readToEnd(k.reader, most, room)
+}
+
+// readToEnd reads until the connection ends.
+func readToEnd(r io.Reader, most int, room func(n int) error) ([]byte, error) {
+	var body []byte
+	for {
+		if len(body) == cap(body) {
+			body = slices.Grow(body, max(len(body), 512))
+			if err := room(cap(body)); err != nil {
+				return nil, err
+			}
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > most:
+			return nil, fmt.Errorf("it has more than %d bytes", most)
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, err
+		}
 	}
-	return body, err
 }
 
 // readExactly doesn't take the memory for n bytes before they come.
@@ -185,7 +215,7 @@ func readExactly(r *bufio.Reader, n int) ([]byte, error) {
 
 // readChunked reads a chunked body (RFC 9112 §7.1), with a trailer of which nothing is
 // used. Extensions, and whatever else parsers disagree about, are errors.
-func readChunked(r *bufio.Reader, most int) ([]byte, error) {
+func readChunked(r *bufio.Reader, most int, room func(n int) error) ([]byte, error) {
 	var body []byte
 	for {
 		line, err := readLine(r)
@@ -201,6 +231,9 @@ func readChunked(r *bufio.Reader, most int) ([]byte, error) {
 		}
 		if len(body)+int(size) > most {
 			return nil, fmt.Errorf("it has more than %d bytes", most)
+		}
+		if err := room(len(body) + int(size)); err != nil {
+			return nil, err
 		}
 		chunk, err := readExactly(r, int(size))
 		if err != nil {

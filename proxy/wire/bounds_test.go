@@ -86,15 +86,15 @@ func TestWordsAreBounded(t *testing.T) {
 
 // Bodies that are small need no room, and no more than the room is ever promised.
 func TestSmallBodiesNeedNoRoom(t *testing.T) {
-	h := held{room: NewRoom(small, 0)}
-	if !h.grow(small) || h.room.left != small {
+	h := held{room: NewRoom(Small, 0)}
+	if !h.grow(Small) || h.room.left != Small {
 		t.Errorf("got %d bytes left, want none taken for a small body", h.room.left)
 	}
 	if h.grow(1) {
 		t.Error("got room for more than there is")
 	}
 	h.release()
-	if h = (held{room: NewRoom(2*small, 0)}); !h.grow(small+1) || h.room.left != small-1 {
+	if h = (held{room: NewRoom(2*Small, 0)}); !h.grow(Small+1) || h.room.left != Small-1 {
 		t.Errorf("got %d bytes left, want all of a large body taken", h.room.left)
 	}
 }

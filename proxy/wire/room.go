@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Room is the memory that large bodies of all connections share, in bytes. A message takes
-// what it announces before it is read, since the HTTP library makes the buffer at once,
-// and gives it back when the next one begins or the connection ends: that is when its
-// answer has been written.
+// Room is memory that large bodies share, in bytes: those of all connections' messages,
+// say. A message takes what it announces before it is read, since the HTTP library makes
+// the buffer at once, and gives it back when the next one begins or the connection ends:
+// that is when its answer has been written.
 type Room struct {
 	size int64
 	wait time.Duration // for room, at most
@@ -31,7 +31,12 @@ func NewRoom(bytes int64, wait time.Duration) *Room {
 }
 
 // Take takes room, in turn, and waits for it. It is false if there is none in time.
-func (r *Room) Take(n int64) bool {
+func (r *Room) Take(n int64) bool { return r.take(n, r.wait) }
+
+// TakeBy does so until a time at most.
+func (r *Room) TakeBy(n int64, by time.Time) bool { return r.take(n, min(r.wait, time.Until(by))) }
+
+func (r *Room) take(n int64, wait time.Duration) bool {
 	r.mu.Lock()
 	if n > r.size {
 		r.mu.Unlock()
@@ -45,7 +50,7 @@ func (r *Room) Take(n int64) bool {
 	p := &place{n, make(chan struct{})}
 	r.queue = append(r.queue, p)
 	r.mu.Unlock()
-	timer := time.NewTimer(r.wait)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-p.taken:
@@ -90,9 +95,9 @@ func (r *Room) serve() {
 	}
 }
 
-// small bodies take no room: so many bytes of a message are free, which the number of
+// Small bodies take no room: so many bytes of a message are free, which the number of
 // connections bounds. AWS's largest PATCH of members has 6 kB.
-const small = 16 << 10
+const Small = 16 << 10
 
 // held is what one connection has taken of the room.
 type held struct {
@@ -104,7 +109,7 @@ type held struct {
 // grow takes room for another part of the body.
 func (h *held) grow(n uint64) bool {
 	h.size += n
-	if h.size <= small {
+	if h.size <= Small {
 		return true
 	}
 	more := int64(h.size) - h.taken.Load()

@@ -111,6 +111,43 @@ func TestAMessageHoldsItsRoom(t *testing.T) {
 	client.Close()
 }
 
+// What an answer has held is given back when the next message begins, or at the end of the
+// connection; at once where that has ended.
+func TestWhatIsBehindAnAnswer(t *testing.T) {
+	l := Listen(pipes{make(chan net.Conn, 1)}, NewRoom(1<<20, 0), 1<<20, func(Fault, net.Addr) []byte { return nil })
+	client, other := net.Pipe()
+	defer client.Close()
+	l.(*listener).Listener.(pipes).conns <- other
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := 0
+	give := func() { given++ }
+	go io.WriteString(client, get+get)
+	read := func() {
+		t.Helper()
+		if _, err := io.ReadFull(server, make([]byte, len(get))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read()
+	if Behind(server, give); given != 0 {
+		t.Error("given back before the answer was written")
+	}
+	if read(); given != 1 {
+		t.Errorf("given back %d times at the next message", given)
+	}
+	Behind(server, give)
+	server.Close()
+	if server.Close(); given != 2 {
+		t.Errorf("given back %d times at the end", given)
+	}
+	if Behind(server, give); given != 3 {
+		t.Errorf("given back %d times behind the end", given)
+	}
+}
+
 // pipes is a listener of connections in memory.
 type pipes struct{ conns chan net.Conn }
 

@@ -52,6 +52,34 @@ type conn struct {
 	mu      sync.Mutex // guards following
 	refused bool
 	closed  bool
+	behind  func() // when the answer has been written, or nil
+}
+
+// Behind calls f when the answer to the message that a connection of [Listen] carries has
+// been written, or the connection is closed.
+func Behind(answered net.Conn, f func()) {
+	c := answered.(*conn)
+	c.mu.Lock()
+	late := c.closed
+	if !late {
+		c.behind = f
+	}
+	c.mu.Unlock()
+	if late {
+		f()
+	}
+}
+
+// written gives back what a message and its answer have held.
+func (c *conn) written() {
+	c.mu.Lock()
+	f := c.behind
+	c.behind = nil
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+	c.held.release()
 }
 
 // Read hands on what arrives. Behind a message it looks at the next only when it is
@@ -64,7 +92,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, c.end()
 	}
 	if c.machine.next() {
-		c.held.release()
+		c.written()
 		c.held.size = 0
 	}
 	n := copy(p, c.rest[c.at:])
@@ -126,7 +154,7 @@ func (c *conn) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	if first {
-		c.held.release()
+		c.written()
 	}
 	return c.Conn.Close()
 }

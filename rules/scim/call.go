@@ -65,6 +65,7 @@ const (
 	PacedOut     Reason = iota + 1 // no budget before the deadline; nothing was sent
 	NotRecorded                    // the intent could not be made durable; nothing was sent
 	Held                           // a guard against accidents holds it back; nothing was sent
+	Unshown                        // the upstream's lists don't show yet what is needed of them
 	Unsent                         // no byte reached the upstream
 	Lost                           // sent, and no complete valid answer: it may have happened
 	DoneUnlogged                   // answered by the upstream, but the outcome could not be made durable
@@ -83,6 +84,7 @@ func (e *CallError) Error() string {
 		PacedOut:     "the call would wait for its budget beyond the deadline",
 		NotRecorded:  "cannot record the intent",
 		Held:         "a guard holds it back",
+		Unshown:      "the upstream's lists are not to be relied on now",
 		Unsent:       "cannot reach the upstream",
 		Lost:         "no complete answer from the upstream",
 		DoneUnlogged: "cannot record the outcome",

@@ -158,8 +158,8 @@ func (d *docket) claim(s *witness.Seen, waiting map[callKey][]*call) {
 		case c.seen != nil, exchange != "" && c.intent.Exchange != exchange, exchange == "" && cmp.Or(d.tagOf[c.intent.Exchange], s.Tag) != s.Tag:
 		case s.LogAt >= 0 && c.intent.End > s.LogAt:
 			late = true
-		case best == nil || fits(c, s) > fits(best, s):
-			best = c
+		case best == nil || fits(c, s) > fits(best, s) || fits(c, s) == fits(best, s) && s.LogAt >= 0:
+			best = c // of several that fit, the last before its first byte: an earlier one may never have left
 		}
 	}
 	if best != nil {
