@@ -253,13 +253,8 @@ func (g *Gateway) recall() {
 			g.log.Error().Str("exchange", intent.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
 		}
 	}
-	for _, intent := range g.journal.Untold() { // their clients send them again
-		t, err := g.named(intent.Tenant)
-		if op, ok := scim.ParseOperation(intent.Op); ok && err == nil && op.Is(scim.CreateUser|scim.CreateGroup) {
-			t.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
-		}
-	}
-	for _, intent := range append(g.journal.Doubts(), g.journal.Recovered()...) {
+	doubts := append(g.journal.Doubts(), g.journal.Recovered()...)
+	for i, intent := range append(doubts, g.journal.Untold()...) {
 		t, err := g.named(intent.Tenant)
 		op, ok := scim.ParseOperation(intent.Op)
 		if err != nil || !ok { // the tenant is gone
@@ -267,6 +262,9 @@ func (g *Gateway) recall() {
 		}
 		if op.Is(scim.CreateUser | scim.CreateGroup) {
 			t.memory.Doubt(op, intent.Name, intent.Ext, intent.Sent, intent.Time)
+		}
+		if i >= len(doubts) { // it was carried out, and its client sends it again
+			continue
 		}
 		// AWS may carry it out even now, unless it was sent so long ago that no call is.
 		wait := max(0, min(t.settle, time.Until(intent.Time.Add(callLife+t.settle))))
