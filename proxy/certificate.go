@@ -95,12 +95,28 @@ func (c *certificates) read() error {
 	return nil
 }
 
-// warn tells once a day of a certificate that ends within 30 days.
+// endings are how often, and how loudly, it is told that a certificate ends within a time.
+var endings = [...]struct {
+	within, every time.Duration
+	level         zerolog.Level
+}{
+	{24 * time.Hour, time.Hour, zerolog.ErrorLevel},
+	{7 * 24 * time.Hour, 24 * time.Hour, zerolog.ErrorLevel},
+	{30 * 24 * time.Hour, 24 * time.Hour, zerolog.WarnLevel},
+}
+
+// warn tells of a certificate that ends soon, or has ended.
 func (c *certificates) warn(now time.Time) {
 	left := c.current.Leaf.NotAfter.Sub(now)
-	if left < 30*24*time.Hour && now.Sub(c.warned) > 24*time.Hour {
-		c.warned = now
-		c.log.Warn().Time("until", c.current.Leaf.NotAfter).Msg("the listener's certificate ends soon")
+	for _, e := range endings {
+		if left > e.within {
+			continue
+		}
+		if now.Sub(c.warned) >= e.every {
+			c.warned = now
+			c.log.WithLevel(e.level).Time("until", c.current.Leaf.NotAfter).Msg("the listener's certificate ends soon")
+		}
+		return
 	}
 }
 

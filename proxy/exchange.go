@@ -59,6 +59,7 @@ type Exchange struct {
 	wrote     int           // writes that AWS carried out
 	vital     bool          // a call took access away, so the records have the last of the disk
 
+	conn    net.Conn // of the client, or nil
 	answers *answers
 	places  int // that it has taken of them
 }
@@ -119,10 +120,10 @@ func (a *answers) give(places int) {
 }
 
 // handOver leaves the places to the client's connection, until the answer has been written.
-func (x *Exchange) handOver(client net.Conn) {
+func (x *Exchange) handOver() {
 	if a, places := x.answers, x.places; places > 0 {
 		x.places = 0
-		wire.Behind(client, func() { a.give(places) })
+		wire.Behind(x.conn, func() { a.give(places) })
 	}
 }
 

@@ -185,12 +185,13 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	defer g.contain(x, ctx)
 	defer x.leave() // the lane is held until the answer is recorded
 	g.answer(x, ctx, g.walk(x, ctx))
-	x.handOver(ctx.Conn())
+	x.handOver()
 }
 
 func (g *Gateway) beginRequest(ctx *fasthttp.RequestCtx) *Exchange {
 	x := g.begin()
 	x.from(ctx.RemoteIP())
+	x.conn = ctx.Conn()
 	x.Method = string(ctx.Method())
 	x.RawTarget = ctx.Request.Header.RequestURI()
 	x.presented = presentedIn(ctx.Request.Header.Peek("Authorization"))

@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/wire"
+	"github.com/scimgate/scimgate/rules/scim"
 )
 
 // recordOf is what the log is told of a call: who, what, which attributes, which
@@ -65,6 +68,12 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 	write := x.writes()
 	switch {
 	case x.Calls > 0 && write:
+		if x.conn != nil && wire.Gone(x.conn) {
+			rec.Event = audit.EventClientGone
+			if op := x.Target.Operation; r.Status == http.StatusCreated && op.Is(scim.CreateUser|scim.CreateGroup) { // and is sent again
+				x.tenant.memory.Doubt(op, rec.Name, rec.Ext, g.journal.Digest(x.Document), x.Began)
+			}
+		}
 		return g.journal.Answer(rec, needOf(x.vital))
 	case x.Calls > 0:
 		g.journal.Ride(rec)

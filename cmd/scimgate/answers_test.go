@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -388,5 +391,77 @@ func TestCreateBeforeACrashIsRecognised(t *testing.T) {
 			t.Errorf("%s: got %s, want the user %s that was made before the crash", behind, r.body, id)
 		}
 		next.through(409, "POST", "/Users", body) // another request, since that one is answered
+	}
+}
+
+// A client that has gone before its create is answered is known, and its repeat gets what
+// was made: by this gateway, and by the next one with the same log.
+func TestAClientThatHasGoneIsRecognised(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		for _, restarted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restarted %v", scheme, restarted), func(t *testing.T) {
+				dial := func(address string) (net.Conn, error) { return net.Dial("tcp", address) }
+				s := stage{}
+				if scheme == "https" {
+					certFile, keyFile, _ := certificate(t, t.TempDir(), "gateway", time.Now().Add(-time.Minute))
+					s.settings = func(s *proxy.Settings) { s.Listen.CertFile, s.Listen.KeyFile = certFile, keyFile }
+					dial = func(address string) (net.Conn, error) {
+						return tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+					}
+				}
+				c := play(t, s)
+				hold := make(chan struct{})
+				left := c.aws.Inject(standin.Fault{Operation: standin.CreateUser, Act: standin.Pass, When: standin.After, Hold: hold})
+				body := `{` + soundUser + `,"externalId":"hr-1"}`
+				post := fmt.Sprintf("POST /scim/v2/Users HTTP/1.1\r\n%sContent-Type: application/scim+json\r\nContent-Length: %d\r\n\r\n%s", soundHead, len(body), body)
+				ask := func(wait func(net.Conn)) {
+					t.Helper()
+					conn, err := dial(hostOf(c.gateway))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close()
+					if _, err := io.WriteString(conn, post); err != nil {
+						t.Fatal(err)
+					}
+					wait(conn)
+				}
+				ask(func(net.Conn) {
+					for left() > 0 {
+						time.Sleep(time.Millisecond)
+					}
+				})
+				close(hold)
+				for !strings.Contains(readFile(t, c.audit), `"kind":"answer"`) {
+					time.Sleep(time.Millisecond)
+				}
+				if !strings.Contains(readFile(t, c.audit), `"event":"client_gone"`) {
+					if runtime.GOOS != "linux" {
+						t.Skip("this system does not tell")
+					}
+					t.Error("the log does not tell that the client had gone")
+				}
+				if restarted {
+					next := c.after(`"event":"client_gone"`)
+					if r := next.through(201, "POST", "/Users", body); r.text("id") != next.aws.Users()[0].ID || len(next.aws.Users()) != 1 {
+						t.Errorf("got %s, want the user that was made", r.body)
+					}
+					return
+				}
+				id := c.aws.Users()[0].ID
+				for _, want := range []string{"201", "409"} { // the second one is another request: the first was answered
+					ask(func(conn net.Conn) {
+						answer := make([]byte, 1<<12)
+						n, err := conn.Read(answer)
+						if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 "+want) || want == "201" && !strings.Contains(string(answer[:n]), id) {
+							t.Errorf("got %q %v, want %s", answer[:n], err, want)
+						}
+					})
+				}
+				if n := len(c.aws.Users()); n != 1 {
+					t.Errorf("got %d users", n)
+				}
+			})
+		}
 	}
 }

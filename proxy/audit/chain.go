@@ -223,7 +223,9 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 		delete(c.open, key)
 	case KindAnswer:
-		delete(c.untold, key.exchange)
+		if string(e.event) != EventClientGone {
+			delete(c.untold, key.exchange)
+		}
 	case KindGap:
 		c.gaps++
 	case KindCheckpoint:

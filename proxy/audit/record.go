@@ -25,19 +25,20 @@ const (
 
 // Events of notices, gaps and outcomes. Others may be given to [Journal.Notice].
 const (
-	EventStart     = "start"      // written by Open
-	EventShutdown  = "shutdown"   // written by Close; of an outcome: the call was still out
-	EventPanic     = "panic"      // a fault of the gateway
-	EventConfig    = "config"     // another configuration is in force, or was refused
-	EventClockJump = "clock_jump" // the wall clock went back by more than a second
-	EventKeyMade   = "key_made"   // a new key: digests don't join with those before
-	EventCrash     = "crash"      // of an outcome: the process ended while the call was out
-	EventTorn      = "torn"       // of a gap: bytes before it are no whole records
-	EventDropped   = "dropped"    // of a gap: records of reads that found no room
-	EventFault     = "fault"      // of a gap, the first record of a segment: the one before ended in a fault, and what it holds behind the record before this one doesn't count; of an outcome: it could not be recorded
-	EventRetired   = "retired"    // segments were deleted by their number; the findings name their last record
-	EventReopened  = "reopened"   // the first record after Reopen
-	EventSettled   = "settled"    // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
+	EventStart      = "start"       // written by Open
+	EventShutdown   = "shutdown"    // written by Close; of an outcome: the call was still out
+	EventPanic      = "panic"       // a fault of the gateway
+	EventConfig     = "config"      // another configuration is in force, or was refused
+	EventClockJump  = "clock_jump"  // the wall clock went back by more than a second
+	EventKeyMade    = "key_made"    // a new key: digests don't join with those before
+	EventCrash      = "crash"       // of an outcome: the process ended while the call was out
+	EventClientGone = "client_gone" // of an answer: the client had closed its connection, or its sending half
+	EventTorn       = "torn"        // of a gap: bytes before it are no whole records
+	EventDropped    = "dropped"     // of a gap: records of reads that found no room
+	EventFault      = "fault"       // of a gap, the first record of a segment: the one before ended in a fault, and what it holds behind the record before this one doesn't count; of an outcome: it could not be recorded
+	EventRetired    = "retired"     // segments were deleted by their number; the findings name their last record
+	EventReopened   = "reopened"    // the first record after Reopen
+	EventSettled    = "settled"     // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
 
 // Record is one line of the log. Fields keep order and name for ever; new ones go

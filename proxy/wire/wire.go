@@ -9,9 +9,11 @@
 package wire
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -68,6 +70,21 @@ func Behind(answered net.Conn, f func()) {
 	if late {
 		f()
 	}
+}
+
+// Gone tells whether the client of a connection of [Listen] has closed it, as far as the
+// system can tell: what is written to it now reaches nobody, or one who waits no more.
+func Gone(answered net.Conn) bool {
+	inner := answered.(*conn).Conn
+	if secured, ok := inner.(*tls.Conn); ok {
+		inner = secured.NetConn()
+	}
+	s, ok := inner.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := s.SyscallConn()
+	return err == nil && hungUp(raw)
 }
 
 // written gives back what a message and its answer have held.
