@@ -119,12 +119,22 @@ func (a *answers) give(places int) {
 	}
 }
 
-// handOver leaves the places to the client's connection, until the answer has been written.
-func (x *Exchange) handOver() {
-	if a, places := x.answers, x.places; places > 0 {
-		x.places = 0
-		wire.Behind(x.conn, func() { a.give(places) })
+// maxUnread bounds the large answers that clients have not taken yet, in bytes together.
+const maxUnread = 64 << 20
+
+// held is the answer to a read, with its room until the client has taken it; in its place
+// that the client is to come again, where others leave too much unread. What a write is
+// told is told.
+func (g *Gateway) held(x *Exchange, r *Reply) *Reply {
+	n := int64(len(r.Body))
+	if n <= wire.Small || x.writes() || x.conn == nil {
+		return r
 	}
+	if !g.unread.TakeBy(n, time.Now()) {
+		return x.again(soon, "Other clients have asked for more than they take.", nil)
+	}
+	wire.Behind(x.conn, func() { g.unread.Give(n) })
+	return r
 }
 
 // of makes the exchange one of a tenant, when it is known whose it is.

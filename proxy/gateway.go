@@ -67,7 +67,8 @@ type Gateway struct {
 	jobs       jobs
 	room       *wire.Room // of large bodies
 	answers    answers
-	scheme     string // of the URLs by which clients reach it
+	unread     *wire.Room // of large answers to clients
+	scheme     string     // of the URLs by which clients reach it
 
 	server    *fasthttp.Server
 	admin     *http.Server
@@ -127,6 +128,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	g.recall()
 	g.room = wire.NewRoom(int64(s.Listen.MaxBodiesBytes), roomWait)
 	g.answers = newAnswers()
+	g.unread = wire.NewRoom(maxUnread, roomWait)
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
@@ -184,8 +186,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	x := g.beginRequest(ctx)
 	defer g.contain(x, ctx)
 	defer x.leave() // the lane is held until the answer is recorded
-	g.answer(x, ctx, g.walk(x, ctx))
-	x.handOver()
+	g.answer(x, ctx, g.held(x, g.walk(x, ctx)))
 }
 
 func (g *Gateway) beginRequest(ctx *fasthttp.RequestCtx) *Exchange {

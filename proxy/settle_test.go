@@ -49,39 +49,3 @@ func TestWhatIsOvertakenWhileItIsAskedAbout(t *testing.T) {
 		t.Error("it is still there")
 	}
 }
-
-// An exchange keeps the places of its largest answer, and those that find none end.
-func TestLargeAnswersHavePlaces(t *testing.T) {
-	a := newAnswers()
-	exchange := func() *Exchange { return &Exchange{answers: &a, Deadline: time.Now().Add(-time.Second)} }
-	var xs []*Exchange
-	for range mediumAnswers - largeAnswers {
-		xs = append(xs, exchange())
-		if err := xs[len(xs)-1].fit(mediumAnswer); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range largeAnswers {
-		xs = append(xs, exchange())
-		if err := xs[len(xs)-1].fit(mediumAnswer + 1); err != nil {
-			t.Fatal(err)
-		}
-		if err := xs[len(xs)-1].fit(4 << 20); err != nil {
-			t.Errorf("got %v for another one of the same exchange", err)
-		}
-	}
-	x := exchange()
-	if err := x.fit(mediumAnswer); err != errNoRoom {
-		t.Errorf("got %v, want no room", err)
-	}
-	if err := x.fit(mediumAnswer >> 4); err != nil { // wire.Small
-		t.Errorf("got %v, want small ones to need no place", err)
-	}
-	xs[0].leave()
-	if err := x.fit(mediumAnswer); err != nil {
-		t.Errorf("got %v, want the place that was given back", err)
-	}
-	if err := x.fit(mediumAnswer + 1); err != errNoRoom {
-		t.Errorf("got %v, want no room for a larger one", err)
-	}
-}

@@ -117,7 +117,7 @@ func TestNullsInPatch(t *testing.T) {
 		`{"op":"add","value":{"emails":null,"nickName":"A"}}`, `{"op":"add","value":{"nickName":"A"}}`,
 		`{"op":"replace","path":"emails[type eq \"work\"].value","value":null}`, `{"op":"remove","path":"emails[type eq \"work\"]"}`,
 		`{"op":"replace","path":"name.familyName","value":null}`, `SG302`,
-		`{"op":"replace","path":"active","value":null}`, `-`,
+		`{"op":"replace","path":"active","value":null}`, `SG504`,
 	)
 	inGroupPatch.becomes(t, "",
 		`{"op":"replace","path":"externalId","value":null}`, `{"op":"remove","path":"externalId"}`,

@@ -54,11 +54,12 @@ var patches = []rules.Rule{{
 	ID:      "SG504",
 	Title:   "active cannot be removed",
 	Fix:     "The client has to replace active by false to deactivate a user.",
+	Why:     "Null, an empty text and an empty list mean a removal, too. Whether the user is to be kept out, they do not say.",
 	AWS:     unparsable,
 	Source:  rules.Source{Strength: rules.Documented, Where: "SCIM developer guide, PatchUser"},
 	On:      anyMessage,
 	At:      []string{"active"},
-	When:    rules.Removed,
+	When:    rules.Removed | rules.Nulled | rules.Empty | rules.EmptyArray | rules.EmptyObject,
 	Default: rules.Reject,
 }, {
 	ID:      "SG505",

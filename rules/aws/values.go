@@ -9,6 +9,12 @@ import (
 	"github.com/scimgate/scimgate/rules"
 )
 
+// mayGo tells that a value that says nothing may be left out. In a PATCH active may not:
+// the client may have wanted the user out (SG504).
+func mayGo(n rules.Node) (rules.Span, string, bool) {
+	return rules.Span{}, "", n.Attribute.Path != "active" || !n.Operation().Is(anyMessage)
+}
+
 const classSource = "Identity Store API reference, patterns of CreateUser; IAM Identity Center user guide, logging SCIM calls with CloudTrail"
 
 // values is what AWS requires of single values, whatever they mean.
@@ -23,6 +29,7 @@ var values = []rules.Rule{{
 	On:      anyWrite,
 	Trait:   rules.Optional,
 	When:    rules.Empty,
+	Check:   mayGo,
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{{Kind: rules.Normalise, Mend: clear}},
 }, {
@@ -36,6 +43,7 @@ var values = []rules.Rule{{
 	On:      anyWrite,
 	Trait:   rules.Optional,
 	When:    rules.Nulled,
+	Check:   mayGo,
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{{Kind: rules.Normalise, Mend: clear}},
 }, {
@@ -49,6 +57,7 @@ var values = []rules.Rule{{
 	On:      anyWrite,
 	Trait:   rules.Optional,
 	When:    rules.EmptyArray | rules.EmptyObject,
+	Check:   mayGo,
 	Default: rules.Repaired,
 	Repair:  []rules.Repair{{Kind: rules.Normalise, Mend: clear}},
 }, {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"slices"
@@ -44,66 +41,12 @@ func (l *loop) compare(h *witness.History) (findings []string) {
 		findings = append(findings, "a client was told otherwise than it must be: "+text)
 	}
 	for _, f := range judge.Check(h) {
-		switch {
-		case f.Rule == judge.Accounting && strings.Contains(f.Evidence, "answers have no record"): // see unrecorded
-		case f.Rule == judge.FalseOutcome && strings.Contains(f.Evidence, "is settled as not_done") && another(h, f.Exchange):
-		default:
+		if f.Rule != judge.Accounting || !strings.Contains(f.Evidence, "answers have no record") { // see unrecorded
 			findings = append(findings, f.String())
 		}
 	}
 	findings = append(findings, unrecorded(h)...)
 	return append(append(findings, once(h)...), l.asTold(h)...)
-}
-
-// another tells whether what AWS carried out were repeats of an exchange's call, and not
-// that itself. If a crash took the answers, no client knows which exchange was whose, and
-// package judge takes the first intent that fits; the last before the call is the right one.
-func another(h *witness.History, exchange string) bool {
-	type key struct{ method, path, sent string }
-	intents, mine := map[key][]*witness.Line{}, map[key]bool{}
-	for i := range h.Log {
-		if l := &h.Log[i]; l.Kind == "intent" {
-			k := key{l.Method, l.Path, l.Sent}
-			intents[k] = append(intents[k], l)
-			mine[k] = mine[k] || l.Exchange == exchange
-		}
-	}
-	for i := range h.Seen {
-		s := &h.Seen[i]
-		if s.Did.IsZero() {
-			continue
-		}
-		k := key{s.Method, s.Path, digest(h.Key, s.Body)}
-		if !mine[k] {
-			continue
-		}
-		var last *witness.Line
-		for _, l := range intents[k] {
-			if l.End <= s.LogAt {
-				last = l
-			}
-		}
-		if last != nil && last.Exchange == exchange && settledAs(h, last, "not_done") {
-			return false
-		}
-	}
-	return true
-}
-
-// settledAs tells whether the log says that of a call later.
-func settledAs(h *witness.History, call *witness.Line, outcome string) bool {
-	return slices.ContainsFunc(h.Log, func(l witness.Line) bool {
-		return l.Event == "settled" && l.Exchange == call.Exchange && l.Call == call.Call && l.Outcome == outcome
-	})
-}
-
-func digest(key []byte, body string) string {
-	if body == "" {
-		return ""
-	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(body))
-	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // unrecorded: each write that was told as done has a record of that. The answers to reads

@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/scimgate/scimgate/proxy/wire"
+	"github.com/scimgate/scimgate/rules/scim"
+)
+
+// An exchange keeps the places of its largest answer, and those that find none end.
+func TestLargeAnswersHavePlaces(t *testing.T) {
+	a := newAnswers()
+	exchange := func() *Exchange { return &Exchange{answers: &a, Deadline: time.Now().Add(-time.Second)} }
+	var xs []*Exchange
+	for range mediumAnswers - largeAnswers {
+		xs = append(xs, exchange())
+		if err := xs[len(xs)-1].fit(mediumAnswer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range largeAnswers {
+		xs = append(xs, exchange())
+		if err := xs[len(xs)-1].fit(mediumAnswer + 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := xs[len(xs)-1].fit(4 << 20); err != nil {
+			t.Errorf("got %v for another one of the same exchange", err)
+		}
+	}
+	x := exchange()
+	if err := x.fit(mediumAnswer); err != errNoRoom {
+		t.Errorf("got %v, want no room", err)
+	}
+	if err := x.fit(mediumAnswer >> 4); err != nil { // wire.Small
+		t.Errorf("got %v, want small ones to need no place", err)
+	}
+	xs[0].leave()
+	if err := x.fit(mediumAnswer); err != nil {
+		t.Errorf("got %v, want the place that was given back", err)
+	}
+	if err := x.fit(mediumAnswer + 1); err != errNoRoom {
+		t.Errorf("got %v, want no room for a larger one", err)
+	}
+}
+
+// Clients that don't take their answers leave room for the others, and writes are told what
+// they have done.
+func TestUnreadAnswersAreBounded(t *testing.T) {
+	g := &Gateway{unread: wire.NewRoom(maxUnread, roomWait)}
+	l := pipes{make(chan net.Conn)}
+	served := wire.Listen(l, wire.NewRoom(1<<20, 0), 1<<20, func(wire.Fault, net.Addr) []byte { return nil })
+	answered := func(op scim.Operation, size int) (net.Conn, int) {
+		t.Helper()
+		go func() { _ = l.dial() }()
+		conn, err := served.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &Exchange{conn: conn, Target: scim.Target{Operation: op}, tenant: &Tenant{retryStatus: 429}, policy: &Policy{}}
+		return conn, g.held(x, &Reply{Status: 200, Body: make([]byte, size)}).Status
+	}
+	var first net.Conn
+	for n := range maxUnread / (4 << 20) {
+		conn, status := answered(scim.ListUsers, 4<<20)
+		defer conn.Close()
+		if n == 0 {
+			first = conn
+		}
+		if status != 200 {
+			t.Fatalf("got %d for answer %d", status, n)
+		}
+	}
+	f := func(op scim.Operation, size, want int) {
+		t.Helper()
+		conn, status := answered(op, size)
+		defer conn.Close()
+		if status != want {
+			t.Errorf("%v: got %d for %d bytes, want %d", op, status, size, want)
+		}
+	}
+	f(scim.ListUsers, wire.Small+1, 429)
+	f(scim.ListUsers, wire.Small, 200)
+	f(scim.PatchUser, wire.Small+1, 200)
+	first.Close()
+	f(scim.ListUsers, 4<<20, 200)
+}
