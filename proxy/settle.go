@@ -187,12 +187,12 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 		g.contained(x, func() *Reply {
 			asked := doubtful(d)
 			verdict, out, err := t.memory.Settle(g.do(x), asked)
+			if t.unsettled.isTold(d) {
+				return nil
+			}
 			if err != nil {
 				d.from = time.Now().Add(againAfter)
 				t.unsettled.add(d)
-				return nil
-			}
-			if t.unsettled.isTold(d) {
 				return nil
 			}
 			if verdict == translate.NotDone && asked.Operation.Is(scim.CreateUser|scim.CreateGroup) && t.unsettled.mayBeGone(d) {
