@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -44,10 +45,7 @@ func (g *Gateway) drive(ctx context.Context) {
 				g.settle(t, t.keeper.Upstream(), due)
 			}
 		}
-		if g.leavers.Len() == 0 {
-			clear(plans)
-			continue
-		}
+		maps.DeleteFunc(plans, func(id string, _ plan) bool { return !g.leavers.Has(id) })
 		for _, l := range g.leavers.All() {
 			t, err := g.named(l.Tenant)
 			if err != nil || t.keeper == nil || l.Held && t.guard.Released(guard.Deactivations).IsZero() {
