@@ -83,7 +83,7 @@ type entry struct {
 	prev     [32]byte
 	kind     []byte
 	event    []byte
-	exchange string // of an intent, an outcome or a notice
+	exchange string // of an intent, an outcome, an answer or a notice
 	call     int
 	outcome  []byte
 }
@@ -343,7 +343,7 @@ func (c *chain) entry() (e entry, reason string) {
 		case string(name) == "event":
 			e.event = bytes.Trim(raw, `"`)
 		case string(name) == "exchange":
-			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindNotice {
+			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindAnswer || kind == KindNotice {
 				e.exchange = d.String(at)
 			}
 		case string(name) == "call":

@@ -145,6 +145,33 @@ func segmentsNow(path string) (names []string, files []*os.File, err error) {
 	return names, append(files, active), (logFile{active, path}).Check()
 }
 
+// catchUp reads the end of a log again that is being written: what looks like half a line
+// is whole a moment later. What doesn't grow is as it is.
+func (c *chain) catchUp(active *os.File) error {
+	for range 100 {
+		if c.torn.sum == nil && !c.unended {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+		info, err := active.Stat()
+		if err != nil {
+			return fmt.Errorf("cannot read the log behind record %d: %w", c.seq, err)
+		}
+		if info.Size() <= c.at {
+			return nil
+		}
+		at := int64(0) // behind the last whole record
+		if c.last.of == active {
+			at = c.last.at + int64(c.last.size) + 1
+		}
+		c.torn, c.unended, c.at = torn{}, false, at
+		if err := c.read(io.NewSectionReader(active, at, 1<<62)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // VerifyFile does what [Verify] does for a log with all its segments. mark may be
 // nil. What retention has deleted is explained by a record, or is an error. With keys,
 // each checkpoint has to be signed by one of them, and so has mark.
@@ -182,6 +209,9 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 		if err := c.ended(); err != nil {
 			return c.summary(), err
 		}
+	}
+	if err := c.catchUp(files[len(files)-1]); err != nil {
+		return c.summary(), err
 	}
 	switch {
 	case base > 1 && c.retired[base-1] != hex.EncodeToString(prev[:]):
