@@ -253,8 +253,8 @@ func (g *Gateway) recall() {
 			g.log.Error().Str("exchange", intent.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
 		}
 	}
-	doubts := append(g.journal.Doubts(), g.journal.Recovered()...)
-	for i, intent := range append(doubts, g.journal.Untold()...) {
+	doubts := slices.Concat(g.journal.Doubts(), g.journal.Recovered())
+	for i, intent := range slices.Concat(doubts, g.journal.Untold()) {
 		t, err := g.named(intent.Tenant)
 		op, ok := scim.ParseOperation(intent.Op)
 		if err != nil || !ok { // the tenant is gone

@@ -92,7 +92,7 @@ func TestWhatIsReadIsBounded(t *testing.T) {
 	}
 	c := chain{open: map[callKey]place{}, doubts: map[callKey]place{}}
 	take := func(kind Kind, outcome string, n int) error {
-		return c.take(&entry{seq: uint64(n), kind: []byte(kind), exchange: fmt.Sprint("X", n), call: 1, outcome: []byte(outcome)}, nil, 0, true)
+		return c.take(&entry{seq: uint64(n), kind: []byte(kind), exchange: fmt.Sprint("X", n), call: 1, outcome: []byte(outcome), creates: true}, nil, 0, true)
 	}
 	for n := range maxOpen {
 		must(t, take(KindIntent, "", n))

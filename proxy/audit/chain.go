@@ -33,7 +33,7 @@ type chain struct {
 	gaps     int
 	open     map[callKey]place
 	doubts   map[callKey]place // intents whose outcome is unknown, and which were not settled
-	untold   map[string]place  // by exchange: the first that was carried out, until the client is told
+	untold   map[string]place  // by exchange: creates that were carried out, until the client is told
 
 	of      io.ReaderAt       // what is read now, for places
 	until   uint64            // the last record that counts in it; 0: all
@@ -86,6 +86,7 @@ type entry struct {
 	exchange string // of an intent, an outcome, an answer or a notice
 	call     int
 	outcome  []byte
+	creates  bool // it is of a create
 }
 
 // read goes through all of a log. It returns a *ChainError, or why it could not
@@ -215,7 +216,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			}
 			c.doubts[key] = at
 		}
-		if _, has := c.untold[key.exchange]; ok && !has && string(e.outcome) == "ok" && len(c.untold) < maxOpen {
+		if ok && e.creates && string(e.outcome) == "ok" && len(c.untold) < maxOpen {
 			if c.untold == nil {
 				c.untold = map[string]place{}
 			}
@@ -348,6 +349,8 @@ func (c *chain) entry() (e entry, reason string) {
 			}
 		case string(name) == "call":
 			e.call, _ = strconv.Atoi(string(raw))
+		case string(name) == "op":
+			e.creates = bytes.HasPrefix(raw, []byte(`"create`))
 		case string(name) == "outcome":
 			e.outcome = bytes.Trim(raw, `"`)
 		case string(name) == "prev":

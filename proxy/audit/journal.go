@@ -111,7 +111,7 @@ type Journal struct {
 
 	left   []Record // intents of an earlier life without an outcome
 	doubts []Record // and those whose outcome was unknown
-	untold []Record // and those that were carried out, without a word to the client
+	untold []Record // and creates that were carried out, without a word to the client
 
 	segment    segment        // the file being written
 	recovery   sync.WaitGroup // of the goroutine that ends a fault
@@ -337,8 +337,8 @@ func (j *Journal) Recovered() []Record { return j.left }
 // which no notice of the event settled tells.
 func (j *Journal) Doubts() []Record { return j.doubts }
 
-// Untold are the intents of earlier lives that were carried out, the first of an exchange
-// each, and of which no answer tells the client.
+// Untold are the creates of earlier lives that were carried out, and of which no answer
+// tells the client.
 func (j *Journal) Untold() []Record { return j.untold }
 
 // Reconfigured puts another hash of the configuration into the records from now on,
