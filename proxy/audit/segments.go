@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,11 +51,9 @@ func firstOf(f io.ReaderAt) (seq uint64, prev [32]byte, line []byte, err error) 
 		if _, ok := c.doc.Scan(line[:len(line)-1]); !ok {
 			continue
 		}
-		e, reason := c.entry()
-		if reason != "" {
-			return 0, prev, nil, errors.New("its first record " + reason)
+		if e, reason := c.entry(); reason == "" {
+			return e.seq, e.prev, line, nil
 		}
-		return e.seq, e.prev, line, nil
 	}
 }
 
