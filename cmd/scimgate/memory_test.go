@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -178,5 +179,36 @@ func memoryIsBounded(t *testing.T, lists string) {
 		if counts["200"]+counts["400"]+counts["404"]+counts["429"] < len(statuses)/2 {
 			t.Errorf("got %v", counts)
 		}
+	}
+}
+
+// An answer that was taken needs no room any more, also while its client stays.
+func TestAnswersThatWereTakenNeedNoRoom(t *testing.T) {
+	c := play(t, stage{})
+	long := strings.Repeat("x", 1000)
+	for n := range 100 {
+		if _, err := c.aws.AddUser(fmt.Sprintf(`{"userName":"u%d@example.test","name":{"givenName":"A","familyName":"B"},"displayName":%q,"nickName":%q,"title":%q}`, n, long, long, long)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := 0
+	for n, most := 0, 64<<20; size*n <= most+most/4; n++ {
+		conn, err := net.Dial("tcp", hostOf(c.gateway))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /scim/v2/Users?count=100 HTTP/1.1\r\n"+soundHead+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != 200 || len(body) < 300_000 {
+			t.Fatalf("client %d: got %d with %d bytes, %v", n, resp.StatusCode, len(body), err)
+		}
+		size = len(body)
 	}
 }
