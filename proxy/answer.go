@@ -40,7 +40,10 @@ func (x *Exchange) done(resp scim.Response) *Reply {
 	if r.Status == 201 && op.Is(scim.ReplaceUser|scim.ReplaceGroup|scim.PatchUser) {
 		r.Status = 200
 	}
-	if !op.Is(scim.Users|scim.Groups) || len(resp.Body) == 0 {
+	if op.Is(scim.DeleteUser|scim.DeleteGroup) && resp.OK() { // whatever AWS says beside (RFC 7644 §3.6)
+		r.Status, r.Body = 204, nil
+	}
+	if !op.Is(scim.Users|scim.Groups) || len(r.Body) == 0 {
 		return r
 	}
 	view := x.view()
@@ -54,7 +57,7 @@ func (x *Exchange) done(resp scim.Response) *Reply {
 // filled is a write's answer with the resource in it: AWS is asked for what an
 // answer without body leaves out. A deactivation is believed only so.
 func (g *Gateway) filled(x *Exchange, resp scim.Response) (scim.Response, error) {
-	if !resp.OK() || len(resp.Body) > 0 || !x.Target.Operation.Is(scim.ReplaceUser|scim.PatchUser) {
+	if !resp.OK() || gjson.GetBytes(resp.Body, "userName").Exists() || !x.Target.Operation.Is(scim.ReplaceUser|scim.PatchUser) {
 		return resp, nil
 	}
 	user, err := x.tenant.memory.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: x.Target.ID}, Revokes: x.deactivates()})(g.do(x))
@@ -94,6 +97,8 @@ func (g *Gateway) explain(x *Exchange, resp scim.Response, aws, requestID string
 	case resp.Status == 403:
 		g.log.Warn().Str("exchange", x.ID).Msg("AWS does not allow this with the token")
 		return x.said(scim.NotPermitted, "") + answered
+	case resp.Status == 404 && x.Target.ID == "": // of a list, say
+		return answered
 	case resp.Status == 404 && users:
 		return x.said(scim.UserGone, "") + answered
 	case resp.Status == 404 && x.Target.Operation.Is(scim.Groups):

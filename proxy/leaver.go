@@ -4,9 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -22,7 +21,7 @@ func (g *Gateway) deactivateAlone(x *Exchange, resp scim.Response, err error) (s
 	if !x.deactivates() || x.policy.Observe || x.policy.Plain {
 		return resp, err
 	}
-	unseen := err == nil && resp.OK() && gjson.GetBytes(resp.Body, "active").Type != gjson.False
+	unseen := err == nil && resp.OK() && !translate.Inactive(resp.Body)
 	if unseen || x.heldUp(resp, err) {
 		return x.tenant.memory.Deactivate(x.Target.ID)(g.do(x))
 	}
@@ -48,9 +47,9 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	if op == scim.CreateUser && x.adopts != "" { // a create that takes a user over, and may deactivate it
 		leaves, id = x.Verdict.Deactivates, x.adopts
 	}
-	active := gjson.GetBytes(resp.Body, "active").Type
+	inactive := translate.Inactive(resp.Body)
 	switch {
-	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || active == gjson.False)):
+	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || inactive)):
 		x.tenant.inactive.add(id)
 		g.metrics.deactivations.WithLabelValues(x.tenant.name, "ok").Inc()
 		g.noLeaver(x.tenant, id, "shown")
@@ -68,10 +67,10 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
 		}
 	case err != nil:
-	case op.Is(scim.ReplaceUser|scim.PatchUser) && resp.OK() && x.Verdict.Activates:
+	case (op.Is(scim.ReplaceUser|scim.PatchUser) || op == scim.CreateUser && x.adopts != "") && resp.OK() && x.Verdict.Activates:
 		x.tenant.inactive.remove(id)
 		g.noLeaver(x.tenant, id, "activated")
-	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && active == gjson.False):
+	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && inactive):
 		g.noLeaver(x.tenant, id, "shown")
 	}
 }

@@ -242,12 +242,12 @@ func (g *Gateway) list(x *Exchange) translate.Plan {
 // 7644 §3.9).
 func wantsMembers(q scim.Query) bool {
 	for _, name := range q.ExcludedAttributes {
-		if strings.EqualFold(name, "members") {
+		if strings.EqualFold(scim.ShortName(name), "members") {
 			return false
 		}
 	}
 	for _, name := range q.Attributes {
-		if strings.EqualFold(strings.TrimPrefix(name, scim.GroupSchema+":"), "members") || strings.EqualFold(name, "members.value") {
+		if attribute, _, _ := strings.Cut(scim.ShortName(name), "."); strings.EqualFold(attribute, "members") {
 			return true
 		}
 	}

@@ -60,7 +60,7 @@ func (j *judge) signs(at int32, n *scim.Node, r *row) Signs {
 		}
 	case Complex:
 		switch {
-		case n.Shape == scim.Array && r.Traits&Multi != 0, n.Shape == scim.Object && (r.Traits&Multi == 0 || j.variant == patching):
+		case n.Shape == scim.Array && r.Traits&Multi != 0, n.Shape == scim.Object && (r.Traits&Multi == 0 || j.change != nil):
 			if n.Shape == scim.Array && n.Count > 1 {
 				signs |= Many
 			}

@@ -34,7 +34,7 @@ func (s *Set) Suspicions(op scim.Operation, doc, current []byte) (list []string)
 	tell := func(path, why string) {
 		if !told[path] && len(list) < maxSuspects {
 			told[path] = true
-			list = append(list, path+why)
+			list = append(list, scim.WithoutValues(path)+why)
 		}
 	}
 	for _, suspect := range s.suspects {

@@ -204,3 +204,81 @@ func TestEscapedFalse(t *testing.T) {
 		t.Error("the user is active")
 	}
 }
+
+// An answer that shows nothing deactivates nobody: the user is read, whoever asks how.
+func TestADeactivationWithoutAnAnswerIsRead(t *testing.T) {
+	const also = `{"op":"replace","path":"userName","value":"a b"}` // which a person has to mend
+	f := func(name string, method, body string, answer standin.Fault, s stage) {
+		t.Run(name, func(t *testing.T) {
+			c := play(t, s)
+			id := c.user("grace@example.test", "")
+			answer.Operation, answer.Act, answer.Times = standin.PatchUser, standin.Reply, 9
+			c.aws.Inject(answer)
+			if r := c.send(c.gateway, method, "/Users/"+id, body); r.status < 400 {
+				t.Errorf("got %d %s for a deactivation that was not carried out", r.status, r.body)
+			}
+			if _, body := c.adminAsks("GET", "/leavers"); !strings.Contains(body, id) {
+				t.Errorf("got %s, want the user on the list", body)
+			}
+		})
+	}
+	empty, nothing := standin.Fault{Status: 204}, standin.Fault{Status: 200, Body: `{}`}
+	f("DELETE, 204", "DELETE", "", empty, stage{deactivateInstead: true})
+	f("DELETE, 200", "DELETE", "", nothing, stage{deactivateInstead: true})
+	f("alone, 204", "PATCH", patchOf(`{"op":"replace","path":"active","value":false},`+also), empty, stage{})
+	f("PATCH, 204", "PATCH", deactivation, empty, stage{})
+	f("PATCH, 200", "PATCH", deactivation, nothing, stage{})
+}
+
+// A create that takes a user over as active ends an open deactivation: it came later.
+func TestAnAdoptionEndsAnOpenDeactivation(t *testing.T) {
+	c := play(t, stage{adopt: true})
+	id := c.user("grace@example.test", "")
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Times: 3})
+	c.through(429, "PATCH", "/Users/"+id, deactivation)
+	c.through(201, "POST", "/Users", `{`+soundUser+`,"active":true,"externalId":"hr-1"}`)
+	if _, body := c.adminAsks("GET", "/leavers"); strings.Contains(body, id) {
+		t.Errorf("got %s, want nobody on the list whom the client has let in again", body)
+	}
+}
+
+// One operation without its list is carried out, or refused, as in a list.
+func TestAnOperationWithoutItsList(t *testing.T) {
+	c := play(t, stage{})
+	id := c.user("grace@example.test", "")
+	group := c.groupOf("Engineers", id)
+	alone := func(operation string) string { return `{` + patchOp + `,"Operations":` + operation + `}` }
+	c.through(200, "PATCH", "/Users/"+id, alone(`{"op":"replace","path":"active","value":false}`))
+	if u, _ := c.aws.User(id); u.Active {
+		t.Error("a deactivation was told as done, and was not")
+	}
+	c.through(400, "PATCH", "/Groups/"+group, alone(`{"op":"replace","path":"members","value":null}`))
+	c.through(400, "PATCH", "/Groups/"+group, alone(`["x"]`))
+	c.wantMembers(group, []string{id})
+}
+
+// An id in another letter case is the same member, also of a protected group.
+func TestAProtectedGroupInAnotherCase(t *testing.T) {
+	c := play(t, stage{})
+	id := c.people(1)[0]
+	group := c.groupOf("AWSControlTowerAdmins", id)
+	c.through(403, "PATCH", "/Groups/"+group, patchOf(`{"op":"remove","path":"members[value eq \"`+strings.ToUpper(id)+`\"]"}`))
+	c.wantMembers(group, []string{id})
+	free := c.groupOf("Engineers", id)
+	c.through(204, "PATCH", "/Groups/"+free, patchOf(`{"op":"remove","path":"members","value":[{"value":"`+strings.ToUpper(id)+`"}]},{"op":"add","path":"members","value":[{"value":"`+id+`"}]}`))
+	c.wantMembers(free, []string{id})
+}
+
+// A value in a path is as personal as one behind it.
+func TestValuesInPathsAreNotRecorded(t *testing.T) {
+	c := play(t, stage{})
+	id := c.user("grace@example.test", "")
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Status: 400})
+	c.send(c.gateway, "PATCH", "/Users/"+id, patchOf(`{"op":"remove","path":"phoneNumbers","value":[{"value":"+44 1234 5678"}]}`))
+	_, unexplained := c.adminAsks("GET", "/unexplained")
+	for where, text := range map[string]string{"log": c.log.String(), "audit": readFile(t, c.audit), "admin": unexplained} {
+		if strings.Contains(text, "1234 5678") {
+			t.Errorf("%s: got %s", where, text)
+		}
+	}
+}

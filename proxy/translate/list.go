@@ -283,7 +283,7 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 		from = w.marks[len(w.marks)-1]
 	}
 	for at, pages := from, 1; ; pages++ {
-		size := min(m.limits.Page, max(start+count-at.at, 1))
+		size := min(m.limits.Page, max(start-at.at+min(count, m.limits.Page), 1))
 		if count == 0 {
 			size = m.limits.Page
 		}

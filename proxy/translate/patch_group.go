@@ -11,11 +11,12 @@ import (
 // groupPatch is what a PATCH of a group comes to when all of its operations have
 // been carried out in their order.
 type groupPatch struct {
-	reset   bool            // the members become those that were added after it
-	present map[string]bool // by member: added, or removed; the last one counts
-	order   []string        // members in the order in which they were named first
-	others  []scim.Request  // names, and whatever else
-	plain   bool            // one operation in a form that AWS takes as it is
+	reset   bool              // the members become those that were added after it
+	present map[string]bool   // by member, in lower case: added, or removed; the last one counts
+	spelled map[string]string // the member's id as it was named last
+	order   []string          // members in the order in which they were named first
+	others  []scim.Request    // names, and whatever else
+	plain   bool              // one operation in a form that AWS takes as it is
 }
 
 // PatchGroup carries out a PATCH of a group. "Push now" and "remove all", which AWS
@@ -23,7 +24,7 @@ type groupPatch struct {
 // is goes out as it came.
 func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 	return func(do Do) (scim.Response, error) {
-		p := groupPatch{present: map[string]bool{}}
+		p := groupPatch{present: map[string]bool{}, spelled: map[string]string{}}
 		operations := gjson.GetBytes(doc, "Operations").Array()
 		for _, op := range operations {
 			if err := p.take(id, op); err != nil {
@@ -100,7 +101,7 @@ func (m *Memory) mayPatch(do Do, id string, p *groupPatch, removals []string) (k
 		return "", resp, err
 	}
 	_, additions := p.net()
-	if len(have) > 0 && len(additions) == 0 && (p.reset || len(minus(have, removals)) == 0) {
+	if len(have) > 0 && len(additions) == 0 && (p.reset || len(minus(have, asShown(removals, have))) == 0) {
 		resp, err = protected(name, "emptied")
 		return "", resp, err
 	}
@@ -132,8 +133,9 @@ func (m *Memory) asItIs(do Do, id string, doc []byte, removals, additions []stri
 
 // net is the membership change without what cancels out.
 func (p *groupPatch) net() (removals, additions []string) {
-	for _, id := range p.order {
-		switch present, named := p.present[id]; {
+	for _, key := range p.order {
+		id := p.spelled[key]
+		switch present, named := p.present[key]; {
 		case named && present:
 			additions = append(additions, id)
 		case named && !p.reset:
@@ -145,16 +147,18 @@ func (p *groupPatch) net() (removals, additions []string) {
 
 func (p *groupPatch) set(ids []string, present bool) {
 	for _, id := range ids {
-		if _, named := p.present[id]; !named {
-			p.order = append(p.order, id)
+		key := strings.ToLower(id) // an id in another letter case is the same member
+		if _, named := p.present[key]; !named {
+			p.order = append(p.order, key)
 		}
-		p.present[id] = present
+		p.present[key], p.spelled[key] = present, id
 	}
 }
 
 func (p *groupPatch) clear() {
 	p.reset, p.order = true, nil
 	clear(p.present)
+	clear(p.spelled)
 }
 
 // take takes in one operation.

@@ -102,7 +102,7 @@ func patchRequest(id string, settings []setting) scim.Request {
 	operations := make([]string, len(settings))
 	for i, s := range settings {
 		operations[i] = operation(s.op, s.path, s.raw)
-		req.Attrs = append(req.Attrs, s.path)
+		req.Attrs = append(req.Attrs, scim.WithoutValues(s.path))
 		req.Revokes = req.Revokes || s.revokes() > 0
 	}
 	req.Body = patchBody(operations...)

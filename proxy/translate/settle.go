@@ -64,7 +64,7 @@ func (m *Memory) Settle(do Do, d Doubtful) (verdict Settled, out bool, err error
 	}
 	resp, err := do(scim.Request{Target: scim.Target{Operation: read, ID: d.ID}, Revokes: d.Revokes})
 	verdict, err = d.shown(resp, err)
-	out = err == nil && d.Operation.Is(scim.Users) && (resp.Status == 404 || gjson.GetBytes(resp.Body, "active").Type == gjson.False)
+	out = err == nil && d.Operation.Is(scim.Users) && (resp.Status == 404 || Inactive(resp.Body))
 	return verdict, out, err
 }
 
@@ -81,7 +81,7 @@ func (d *Doubtful) shown(resp scim.Response, err error) (Settled, error) {
 		return Untold, errors.Join(errUnsettled, err)
 	case deletes:
 		return NotDone, nil
-	case d.Revokes && gjson.GetBytes(resp.Body, "active").Type != gjson.False:
+	case d.Revokes && !Inactive(resp.Body):
 		return NotDone, nil
 	}
 	if verdict, ok := d.compared(resp.Body); ok {

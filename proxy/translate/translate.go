@@ -181,11 +181,31 @@ func (m *Memory) Deactivate(id string) Plan {
 		resp, err := m.send(do, scim.Request{
 			Target: scim.Target{Operation: scim.PatchUser, ID: id}, Body: []byte(Deactivation), Revokes: true, Loses: 1, Attrs: []string{"active"},
 		})
-		if err == nil && resp.Status == 200 && gjson.GetBytes(resp.Body, "active").Type != gjson.False {
+		if err != nil || !resp.OK() {
+			return resp, err
+		}
+		if !gjson.GetBytes(resp.Body, "active").Exists() { // believed only when it is shown
+			shown, err := do(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: id}, Revokes: true})
+			if err != nil {
+				return shown, err
+			}
+			if !shown.OK() {
+				return shown, nil
+			}
+			resp = shown
+		}
+		if !Inactive(resp.Body) {
 			return resp, &Incomplete{Kind: scim.Unconfirmed, Detail: "AWS took the deactivation, but its answer still shows the user as active.", Response: scim.Response{Status: 503}}
 		}
 		return resp, err
 	}
+}
+
+// Inactive tells whether AWS shows a user as inactive; also as a text, which present mends
+// for clients.
+func Inactive(user []byte) bool {
+	active := gjson.GetBytes(user, "active")
+	return active.Type == gjson.False || active.Type == gjson.String && strings.EqualFold(active.Str, "false")
 }
 
 // partly wraps a failure after something has been done already, in words that say

@@ -31,7 +31,7 @@ func asObjects(n rules.Node) []byte {
 	raw := n.Doc.Raw(n.At)
 	switch shape := n.Doc.Nodes[n.At].Shape; {
 	case shape == scim.Object && !inList(n):
-	case shape == scim.String && n.Path != "addresses" && len(raw) > 2 && (n.Path != "members" || isID(inside(n))):
+	case shape == scim.String && n.Path != "addresses" && n.Path != "Operations" && len(raw) > 2 && (n.Path != "members" || isID(inside(n))):
 		raw = slices.Concat([]byte(`{"value":`), raw, []byte("}"))
 	default:
 		return nil

@@ -160,7 +160,7 @@ var values = []rules.Rule{{
 	On:     anyWrite,
 	Trait:  rules.Optional | rules.Required | rules.Multi | rules.Vital,
 	When:   rules.Mistyped,
-	Check: func(n rules.Node) (rules.Span, string, bool) { // SG338, SG345, SG511, SG605 and SG606 are about the rest
+	Check: func(n rules.Node) (rules.Span, string, bool) { // SG338, SG345, SG511, SG513, SG605 and SG606 are about the rest
 		return rules.Span{}, "", n.Path != "members" && onlyValue(n) < 0 && asObjects(n) == nil && (n.Path != enterprise+":manager" || managerOf(n) == nil)
 	},
 	Default: rules.Reject,

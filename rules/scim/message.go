@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -56,4 +57,15 @@ func AppendStatus(dst []byte, status int) []byte {
 	dst = append(dst, '"')
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	return append(dst, '"')
+}
+
+// quoted is a text in a filter.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
+
+// WithoutValues is a path without the values in its filter, which may be personal.
+func WithoutValues(path string) string {
+	if !strings.Contains(path, `"`) {
+		return path
+	}
+	return quoted.ReplaceAllString(path, `"…"`)
 }

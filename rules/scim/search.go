@@ -24,7 +24,9 @@ func (t *Target) ReadSearch(body []byte) (faults []Fault, ok bool) {
 		switch key := strings.ToLower(name.Str); key {
 		case "schemas":
 		case "filter":
-			ok = value.Type != gjson.String || p.filter(t, value.Str, []byte(value.Raw), value.Index)
+			if value.Type != gjson.Null { // another type is no filter that AWS has
+				ok = p.filter(t, value.String(), []byte(value.Raw), value.Index)
+			}
 		case "attributes":
 			t.Query.Attributes = texts(value)
 		case "excludedattributes":
