@@ -238,5 +238,19 @@ func TestWholeLists(t *testing.T) {
 	f(number, `{"op":"remove","path":"phoneNumbers"},{"op":"add","path":"phoneNumbers","value":[{"value":"2","type":"mobile"}]}`, `replace phoneNumbers [{"value":"2","type":"mobile"}]`)
 	f(number, `{"op":"remove","path":"phoneNumbers"}`, `remove phoneNumbers`)
 	f(`{}`, `{"op":"add","path":"phoneNumbers","value":[{"value":"2"}]}`, `replace phoneNumbers [{"value":"2"}]`)
+	for filter, holds := range map[string]bool{
+		`type eq \"work\" or type eq \"home\"`: true, `value pr`: true, `display pr`: false, `type ne \"home\"`: true, `type ne \"work\"`: false,
+		`value co \"1\"`: true, `value sw \"2\"`: false, `value ew \"1\"`: true, `not (type eq \"work\")`: false, `value gt \"0\" and value lt \"2\"`: true, `value ge \"1\" and value le \"1\"`: true,
+	} {
+		replace, remove := `{"op":"replace","path":"phoneNumbers[`+filter+`].value","value":"2"}`, `{"op":"remove","path":"phoneNumbers[`+filter+`]"}`
+		if path := gjson.Get(replace, "path").Str; holds {
+			f(number, replace, `replace phoneNumbers [{"value":"2","type":"work"}]`)
+			f(number, remove, `remove phoneNumbers`)
+		} else {
+			f(number, replace, ``, path)
+			f(number, remove, ``)
+		}
+	}
+	f(number, `{"op":"replace","path":"phoneNumbers[type eq \"work\"]","value":[{"value":"2","type":"work"}]}`, `replace phoneNumbers [{"value":"2","type":"work"}]`)
 	f(`{}`, `{"op":"replace","path":"emails[type eq \"work\"].value","value":"a"}`, `replace emails [{"primary":true,"type":"work","value":"a"}]`)
 }

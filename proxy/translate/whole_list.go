@@ -179,8 +179,8 @@ func (e *element) apply(s setting, path scim.Path) bool {
 	if path.Filter != nil {
 		list := conditions(path.Filter)
 		switch {
-		case list == nil:
-			return false
+		case list == nil && (len(e.names) == 0 || !e.holds(path.Filter)):
+			return removes
 		case len(e.names) > 0 && !e.meets(list):
 			return removes // what isn't there need not be removed
 		case len(e.names) == 0 && removes:
@@ -234,6 +234,9 @@ func (e *element) whole(s setting) bool {
 }
 
 func (e *element) take(value gjson.Result) {
+	if value.IsArray() { // a list of one
+		value = value.Get("0")
+	}
 	value.ForEach(func(name, part gjson.Result) bool {
 		e.set(name.Str, part.Raw)
 		return true
@@ -252,6 +255,41 @@ func (e *element) meets(list []condition) bool {
 		}
 	}
 	return true
+}
+
+// holds tells whether a filter of any form is true of the value, letter case aside.
+func (e *element) holds(f *scim.Filter) bool {
+	switch f.Op {
+	case "and":
+		return e.holds(f.Left) && e.holds(f.Right)
+	case "or":
+		return e.holds(f.Left) || e.holds(f.Right)
+	case "not":
+		return !e.holds(f.Left)
+	}
+	raw := e.rawOf(f.Attribute)
+	has, want := strings.ToLower(gjson.Parse(raw).String()), strings.ToLower(gjson.Parse(f.Value).String())
+	switch f.Op {
+	case "pr":
+		return raw != ""
+	case "eq":
+		return raw != "" && has == want
+	case "ne":
+		return has != want
+	case "co":
+		return strings.Contains(has, want)
+	case "sw":
+		return strings.HasPrefix(has, want)
+	case "ew":
+		return strings.HasSuffix(has, want)
+	case "gt":
+		return has > want
+	case "ge":
+		return has >= want
+	case "lt":
+		return has < want
+	}
+	return has <= want
 }
 
 // wants tells whether a value is the one to keep of several.
