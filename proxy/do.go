@@ -185,6 +185,10 @@ func retryAfter(err error) time.Duration {
 // send carries out one call that has its budget.
 func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Response, error) {
 	x.Calls++
+	if x.conn == nil { // nobody waits for all that it has read: the last answer is done with
+		x.answers.give(x.places)
+		x.places = 0
+	}
 	var intent audit.Intent
 	var announced *audit.Record
 	if c.Write {

@@ -87,6 +87,7 @@ type entry struct {
 	call     int
 	outcome  []byte
 	creates  bool // it is of a create
+	again    bool // the client is told to come again
 }
 
 // read goes through all of a log. It returns a *ChainError, or why it could not
@@ -224,7 +225,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 		delete(c.open, key)
 	case KindAnswer:
-		if string(e.event) != EventClientGone {
+		if string(e.event) != EventClientGone && !e.again {
 			delete(c.untold, key.exchange)
 		}
 	case KindGap:
@@ -351,6 +352,8 @@ func (c *chain) entry() (e entry, reason string) {
 			e.call, _ = strconv.Atoi(string(raw))
 		case string(name) == "op":
 			e.creates = bytes.HasPrefix(raw, []byte(`"create`))
+		case string(name) == "reply":
+			e.again = string(raw) == "429" || string(raw) == "503"
 		case string(name) == "outcome":
 			e.outcome = bytes.Trim(raw, `"`)
 		case string(name) == "prev":

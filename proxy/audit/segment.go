@@ -193,12 +193,21 @@ func takeBack(path string, h *hooks) error {
 // told before. It is called with mu held, by who writes.
 func (j *Journal) retire() {
 	g := &j.segment
-	g.doomed = slices.DeleteFunc(g.doomed, func(d doomed) bool { return d.told <= j.durable && g.hooks.remove(d.file) == nil })
+	g.doomed = slices.DeleteFunc(g.doomed, func(d doomed) bool {
+		if d.told > j.durable {
+			return false
+		}
+		err := g.hooks.remove(d.file)
+		return err == nil || errors.Is(err, fs.ErrNotExist) // somebody else has shipped it
+	})
 	names, err := Segments(g.path)
-	if g.keep <= 0 || err != nil || len(names)-1-len(g.doomed) <= g.keep {
+	if g.keep <= 0 || err != nil {
 		return
 	}
-	for i := len(g.doomed); i < len(names)-1-g.keep; i++ {
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(g.doomed, func(d doomed) bool { return d.file == name })
+	})
+	for i := 0; i < len(names)-1-g.keep; i++ {
 		next, err := os.Open(names[i+1])
 		if err != nil {
 			return

@@ -367,3 +367,27 @@ func TestVerifyWhileSegmentsChange(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A segment that somebody else has taken away, once it was to go, leaves no hole behind.
+func TestASegmentThatIsGoneAlreadyIsRetired(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j, err := Open(Settings{File: path, RotateSize: 1, Keep: 2, Reserve: -1})
+	must(t, err)
+	taken := false
+	for range 12 {
+		must(t, j.Notice("x", &Record{}))
+		j.mu.Lock()
+		if d := j.segment.doomed; len(d) > 0 && !taken {
+			taken = true
+			must(t, os.Remove(d[0].file))
+		}
+		j.mu.Unlock()
+	}
+	must(t, j.Close())
+	if _, err := VerifyFile(path, nil); err != nil || !taken {
+		t.Errorf("got %v, taken away: %v", err, taken)
+	}
+	if names, err := Segments(path); err != nil || len(names) > 4 {
+		t.Errorf("got %v, %v, want the older ones gone", names, err)
+	}
+}

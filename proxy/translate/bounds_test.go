@@ -369,6 +369,15 @@ func TestWalksOverMembersEnd(t *testing.T) {
 	if failure := (*scim.CallError)(nil); !errors.As(err, &failure) || failure.MayHaveHappened() || read != maxMarks {
 		t.Errorf("got %v after %d pages, want to be told to come again after %d", err, read, maxMarks)
 	}
+	page := `{"nextCursor":"c","Resources":[` + strings.Repeat(`{"id":"x"},`, maxMembers/4) + `{"id":"y"}]}`
+	read = 0
+	_, _, err = NewMemory(Limits{Members: 100, Page: 100}).members(func(scim.Request) (scim.Response, error) {
+		read++
+		return ok(200, page), nil
+	}, "g")
+	if err != errEndless || read != 4 {
+		t.Errorf("got %v after %d large pages, want the same after 4", err, read)
+	}
 }
 
 func TestCursorsAreBounded(t *testing.T) {

@@ -97,6 +97,9 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 			return true
 		})
 		next := page.Get("nextCursor").Str
+		if len(ids) > maxMembers {
+			break
+		}
 		if next == "" {
 			return m.merge(group, ids), resp, nil
 		}
@@ -104,6 +107,10 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 	}
 	return nil, scim.Response{}, errEndless
 }
+
+// maxMembers bounds the members that are read of a group: AWS has 100,000 users at most
+// (IAM Identity Center quotas).
+const maxMembers = 500_000
 
 // errEndless is told where AWS lists more members than it can have users.
 var errEndless = &scim.CallError{Reason: scim.Unshown, RetryAfter: 5 * time.Minute, Err: errors.New("AWS's list of members has no end")}
