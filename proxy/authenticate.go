@@ -54,10 +54,11 @@ func (g *Gateway) judgeToken(x *Exchange) {
 		digest = g.journal.Actor(x.Token)
 	}
 	var err error
-	if status == http.StatusUnauthorized {
+	switch {
+	case status == http.StatusUnauthorized:
 		g.metrics.authFailures.WithLabelValues(t.name).Inc()
 		err = t.seen.Refused(digest)
-	} else {
+	case x.lastAWS.OK() || status == http.StatusNotFound || status == http.StatusConflict: // others may come from something in between
 		x.known = true
 		var left time.Duration
 		if left, err = t.seen.Accepted(digest, t.ends, x.Began); left > 0 {

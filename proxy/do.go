@@ -275,6 +275,8 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 		if resp.Status == 0 || resp.Status == 502 || resp.Status == 504 || resp.Status == 404 {
 			x.doubt = true
 			from = from.Add(x.tenant.settle)
+		} else if c.operation.Is(scim.CreateUser | scim.CreateGroup | scim.PatchGroup) { // AWS's lists show them late
+			from = from.Add(x.tenant.settle)
 		}
 		if c.operation == 0 || x.policy.Plain { // nobody could ask
 			return
