@@ -21,6 +21,7 @@ import (
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/upstream"
@@ -59,26 +60,26 @@ func (s short) Accept() (net.Conn, error) {
 }
 
 func TestJobsAreBounded(t *testing.T) {
-	var js jobs
+	js := newJobs(0)
 	var begun []*job
 	for n := range maxJobs {
-		begun = append(begun, js.start(fmt.Sprint(n), "", 1))
+		begun = append(begun, js.start(fmt.Sprint(n), "", room.Ask{N: 1}))
 	}
-	if js.start("another", "", 1) != nil {
+	if js.start("another", "", room.Ask{N: 1}) != nil {
 		t.Errorf("a job begins beside %d others", maxJobs)
 	}
 	for n, j := range begun {
 		js.end(fmt.Sprint(n), j, &Exchange{}, &Reply{})
 	}
-	half := js.start("half", "", maxJobBytes/2)
-	if other := js.start("other half", "", maxJobBytes/2); half == nil || other == nil {
+	half := js.start("half", "", room.Ask{N: maxJobBytes / 2})
+	if other := js.start("other half", "", room.Ask{N: maxJobBytes / 2}); half == nil || other == nil {
 		t.Fatal("the room for documents is less than it says")
 	}
-	if js.start("one more", "", 1) != nil {
+	if js.start("one more", "", room.Ask{N: 1}) != nil {
 		t.Errorf("a job begins beside documents of %d bytes", maxJobBytes)
 	}
 	js.end("half", half, &Exchange{}, &Reply{})
-	if js.start("half", "", maxJobBytes/2) == nil {
+	if js.start("half", "", room.Ask{N: maxJobBytes / 2}) == nil {
 		t.Error("the room of a document is not given back")
 	}
 }
@@ -86,9 +87,9 @@ func TestJobsAreBounded(t *testing.T) {
 // The answers that nobody waited for are few, small and soon forgotten.
 func TestKeptAnswersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var js jobs
+		js := newJobs(0)
 		leave := func(key string, size int) {
-			j := js.start(key, "", 1)
+			j := js.start(key, "", room.Ask{N: 1})
 			js.leave(key, j)
 			js.end(key, j, &Exchange{Body: make([]byte, 1), Document: make([]byte, 1)}, &Reply{Status: 200, Body: make([]byte, size)})
 		}
@@ -326,7 +327,7 @@ func TestTimesOfConnectionsAreBounded(t *testing.T) {
 		return conn, began
 	})
 	f("no room", 10*time.Second, "HTTP/1.1 429", func(g *Gateway, l pipes) (net.Conn, time.Time) {
-		if !g.room.Take(32 << 20) { // as large bodies of others do
+		if !g.room.Take(room.Ask{N: 32 << 20}, time.Time{}) { // as large bodies of others do
 			t.Error("there is less room than it says")
 		}
 		return say("POST"+asking[3:]+"Content-Length: 20000\r\n\r\n")(g, l)

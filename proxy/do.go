@@ -84,7 +84,7 @@ func shownName(op scim.Operation, body []byte) string {
 // call waits for budget, records the intent, sends, and records the outcome. It is
 // the only way on which anything reaches AWS. Its error is a *scim.CallError.
 func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
-	c.Authorization, c.UserAgent, c.Fit = x.Token, x.UserAgent, x.fit
+	c.from(x, c.revokes || x.revokes())
 	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes, Of: x.tenant.name}
 	if c.Write {
 		ask.Kind = pace.Write
@@ -98,6 +98,12 @@ func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 		return resp, err
 	}
 	return g.tries(x, c, ask)
+}
+
+// from makes it a call of an exchange.
+func (c *call) from(x *Exchange, revokes bool) {
+	c.Authorization, c.UserAgent, c.Of, c.Revokes = x.Token, x.UserAgent, x.tenant.name, revokes
+	c.Fit = func(n int) error { return x.fit(n, revokes) }
 }
 
 // tries sends a call. It is sent again if AWS says that it throttles, if it is proved
@@ -155,8 +161,8 @@ func (g *Gateway) passage(x *Exchange, c *call) error {
 	case passage == pace.Stop:
 		return &scim.CallError{Reason: scim.Unsent, RetryAfter: wait, Err: errDown}
 	case passage == pace.Probe && c.Write:
-		probe := &call{operation: scim.GetServiceProviderConfig}
-		probe.Call = upstream.Call{Method: "GET", URI: "/ServiceProviderConfig", Authorization: x.Token, UserAgent: x.UserAgent, Fit: x.fit}
+		probe := &call{operation: scim.GetServiceProviderConfig, Call: upstream.Call{Method: "GET", URI: "/ServiceProviderConfig"}}
+		probe.from(x, c.Revokes)
 		if _, err := g.send(x, probe, 0); err != nil {
 			return err
 		}
@@ -186,8 +192,7 @@ func retryAfter(err error) time.Duration {
 func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Response, error) {
 	x.Calls++
 	if x.conn == nil { // nobody waits for all that it has read: the last answer is done with
-		x.answers.give(x.places)
-		x.places = 0
+		x.doneWith()
 	}
 	var intent audit.Intent
 	var announced *audit.Record
@@ -250,6 +255,8 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		return resp, nil
 	case outcome == scim.NotSent:
 		return resp, &scim.CallError{Reason: scim.Unsent, RetryAfter: outage, Err: err}
+	case !c.Write && errors.Is(err, errNoRoom):
+		return resp, &scim.CallError{Reason: scim.NoRoom, RetryAfter: soon, Err: err}
 	}
 	return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: err}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -81,7 +82,7 @@ var errNoRoom = errors.New("the gateway has no memory left for this answer of th
 // answers are places for those of AWS that are not small: for each size, how many there
 // may be at once that are larger. Who needs one of the second size holds one of the first,
 // so that nobody waits for somebody who waits for him.
-type answers [len(answerSizes)]*wire.Room
+type answers [len(answerSizes)]*room.Room
 
 var answerSizes = [...]struct {
 	above  int // bytes
@@ -94,18 +95,18 @@ const (
 	largeAnswers  = 4
 )
 
-func newAnswers() (a answers) {
+func newAnswers(how room.Manner) (a answers) {
 	for i, size := range answerSizes {
-		a[i] = wire.NewRoom(size.places, roomWait)
+		a[i] = room.New(size.places, roomWait, how|room.Reserved)
 	}
 	return a
 }
 
 // fit takes a place for an answer of AWS of n bytes; the exchange keeps that of its
 // largest.
-func (x *Exchange) fit(n int) error {
+func (x *Exchange) fit(n int, revokes bool) error {
 	for x.places < len(x.answers) && n > answerSizes[x.places].above {
-		if !x.answers[x.places].TakeBy(1, x.Deadline) {
+		if !x.answers[x.places].Take(x.ask(1, revokes), x.Deadline) {
 			return errNoRoom
 		}
 		x.places++
@@ -113,10 +114,17 @@ func (x *Exchange) fit(n int) error {
 	return nil
 }
 
-func (a *answers) give(places int) {
-	for i := range places {
-		a[i].Give(1)
+// doneWith gives the places back: nothing of AWS's answers is held any more.
+func (x *Exchange) doneWith() {
+	for i := range x.places {
+		x.answers[i].Give(x.ask(1, false))
 	}
+	x.places = 0
+}
+
+// ask is the exchange's share of something.
+func (x *Exchange) ask(n int64, revokes bool) room.Ask {
+	return room.Ask{N: n, Of: x.tenant.name, Revokes: revokes}
 }
 
 // maxUnread bounds the large answers that clients have not taken yet, in bytes together.
@@ -130,10 +138,11 @@ func (g *Gateway) held(x *Exchange, r *Reply) *Reply {
 	if n <= wire.Small || x.writes() || x.conn == nil {
 		return r
 	}
-	if !g.unread.TakeBy(n, time.Now()) {
+	share := x.ask(n, false)
+	if !g.unread.Take(share, x.Began) {
 		return x.again(soon, "Other clients have asked for more than they take.", nil)
 	}
-	wire.Behind(x.conn, func() { g.unread.Give(n) })
+	wire.Behind(x.conn, func() { g.unread.Give(share) })
 	return r
 }
 

@@ -5,52 +5,65 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
-// An exchange keeps the places of its largest answer, and those that find none end.
+// An exchange keeps the places of its largest answer, and those that find none end; the last
+// places are for what takes access away.
 func TestLargeAnswersHavePlaces(t *testing.T) {
-	a := newAnswers()
-	exchange := func() *Exchange { return &Exchange{answers: &a, Deadline: time.Now().Add(-time.Second)} }
+	a := newAnswers(0)
+	exchange := func() *Exchange {
+		return &Exchange{answers: &a, tenant: &Tenant{}, Deadline: time.Now().Add(-time.Second)}
+	}
 	var xs []*Exchange
-	for range mediumAnswers - largeAnswers {
-		xs = append(xs, exchange())
-		if err := xs[len(xs)-1].fit(mediumAnswer); err != nil {
-			t.Fatal(err)
+	take := func(n, size int, revokes bool) {
+		t.Helper()
+		for range n {
+			x := exchange()
+			xs = append(xs, x)
+			if err := x.fit(size, revokes); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	for range largeAnswers {
-		xs = append(xs, exchange())
-		if err := xs[len(xs)-1].fit(mediumAnswer + 1); err != nil {
-			t.Fatal(err)
-		}
-		if err := xs[len(xs)-1].fit(4 << 20); err != nil {
-			t.Errorf("got %v for another one of the same exchange", err)
-		}
+	const kept, keptOfLarge = mediumAnswers / 8, 1
+	take(mediumAnswers-kept-largeAnswers, mediumAnswer, false)
+	take(largeAnswers-keptOfLarge, mediumAnswer+1, false)
+	if err := xs[len(xs)-1].fit(4<<20, false); err != nil {
+		t.Errorf("got %v for another one of the same exchange", err)
 	}
 	x := exchange()
-	if err := x.fit(mediumAnswer); err != errNoRoom {
+	if err := x.fit(mediumAnswer+1, false); err != errNoRoom {
+		t.Errorf("got %v, want no room for a larger one", err)
+	}
+	if x.doneWith(); x.fit(mediumAnswer, false) != nil {
+		t.Error("got no room for a smaller one")
+	}
+	if err := exchange().fit(mediumAnswer, false); err != errNoRoom {
 		t.Errorf("got %v, want no room", err)
 	}
-	if err := x.fit(mediumAnswer >> 4); err != nil { // wire.Small
+	if err := exchange().fit(wire.Small, false); err != nil {
 		t.Errorf("got %v, want small ones to need no place", err)
 	}
-	xs[0].leave()
-	if err := x.fit(mediumAnswer); err != nil {
-		t.Errorf("got %v, want the place that was given back", err)
+	take(keptOfLarge, mediumAnswer+1, true)
+	take(kept-keptOfLarge, mediumAnswer, true)
+	if err := exchange().fit(mediumAnswer, true); err != errNoRoom {
+		t.Errorf("got %v, want no room", err)
 	}
-	if err := x.fit(mediumAnswer + 1); err != errNoRoom {
-		t.Errorf("got %v, want no room for a larger one", err)
+	xs[0].leave()
+	if err := exchange().fit(mediumAnswer, true); err != nil {
+		t.Errorf("got %v, want the place that was given back", err)
 	}
 }
 
 // Clients that don't take their answers leave room for the others, and writes are told what
 // they have done.
 func TestUnreadAnswersAreBounded(t *testing.T) {
-	g := &Gateway{unread: wire.NewRoom(maxUnread, roomWait)}
+	g := &Gateway{unread: room.New(maxUnread, roomWait, 0)}
 	l := pipes{make(chan net.Conn)}
-	served := wire.Listen(l, wire.NewRoom(1<<20, 0), 1<<20, func(wire.Fault, net.Addr) []byte { return nil })
+	served := wire.Listen(l, wire.Handling{Bodies: room.New(1<<20, 0, 0), Most: 1 << 20})
 	answered := func(op scim.Operation, size int) (net.Conn, int) {
 		t.Helper()
 		go func() { _ = l.dial() }()

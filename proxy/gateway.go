@@ -20,9 +20,9 @@ import (
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/crash"
 	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/translate"
-	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -64,10 +64,10 @@ type Gateway struct {
 	adminToken []byte      // nil: the loopback is enough
 	leavers    *leavers.List
 	mysteries  mysteries
-	jobs       jobs
-	room       *wire.Room // of large bodies
+	jobs       *jobs
+	room       *room.Room // of large bodies
 	answers    answers
-	unread     *wire.Room // of large answers to clients
+	unread     *room.Room // of large answers to clients
 	scheme     string     // of the URLs by which clients reach it
 
 	server    *fasthttp.Server
@@ -126,9 +126,12 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		}
 	}
 	g.recall()
-	g.room = wire.NewRoom(int64(s.Listen.MaxBodiesBytes), roomWait)
-	g.answers = newAnswers()
-	g.unread = wire.NewRoom(maxUnread, roomWait)
+	how := room.Manner(0)
+	if len(g.tenants) > 1 {
+		how = room.Shared
+	}
+	g.room, g.unread = room.New(int64(s.Listen.MaxBodiesBytes), roomWait, how), room.New(maxUnread, roomWait, how)
+	g.answers, g.jobs = newAnswers(how), newJobs(how)
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -31,7 +32,7 @@ type job struct {
 	ended chan struct{} // closed when x and reply may be read
 	about string        // the resource that it changes
 	made  string        // and that it has made, when it has ended; "" if none
-	size  int           // of its document
+	takes room.Ask      // of the room for documents
 	x     *Exchange
 	reply *Reply
 	at    time.Time // of the end
@@ -43,9 +44,16 @@ type jobs struct {
 	under   map[string]*job
 	waiters map[*job]int
 	kept    map[string]*job
-	running int // those under way, also those that nobody can join any more
-	bytes   int // of their documents
 	all     sync.WaitGroup
+
+	places, documents *room.Room // of those under way, also of those that nobody can join any more
+}
+
+func newJobs(how room.Manner) *jobs {
+	return &jobs{
+		under: map[string]*job{}, waiters: map[*job]int{}, kept: map[string]*job{},
+		places: room.New(maxJobs, 0, how), documents: room.New(maxJobBytes, 0, how),
+	}
 }
 
 // long tells whether an exchange may take longer than its client waits.
@@ -72,7 +80,7 @@ func (g *Gateway) performLong(x *Exchange) *Reply {
 	g.jobs.supersede(about, key)
 	j := g.jobs.join(key)
 	if j == nil {
-		if j = g.jobs.start(key, about, len(x.Document)); j == nil {
+		if j = g.jobs.start(key, about, x.ask(int64(len(x.Document)), false)); j == nil {
 			return g.carryOut(x)
 		}
 		y := x.detached()
@@ -129,19 +137,19 @@ func (js *jobs) join(key string) *job {
 	return j
 }
 
-// start begins a job with its caller waiting; nil if there are too many, or too large ones.
-func (js *jobs) start(key, about string, size int) *job {
+// start begins a job with its caller waiting, which takes so much room for its document;
+// nil if there are too many, or too large ones.
+func (js *jobs) start(key, about string, takes room.Ask) *job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	if js.under == nil {
-		js.under, js.waiters, js.kept = map[string]*job{}, map[*job]int{}, map[string]*job{}
-	}
-	if js.running >= maxJobs || js.bytes+size > maxJobBytes {
+	if !js.places.Take(takes.One(), time.Time{}) {
 		return nil
 	}
-	js.running++
-	js.bytes += size
-	j := &job{ended: make(chan struct{}), about: about, size: size}
+	if !js.documents.Take(takes, time.Time{}) {
+		js.places.Give(takes.One())
+		return nil
+	}
+	j := &job{ended: make(chan struct{}), about: about, takes: takes}
 	js.under[key] = j
 	js.waiters[j] = 1
 	js.all.Add(1)
@@ -155,8 +163,8 @@ func (js *jobs) end(key string, j *job, x *Exchange, reply *Reply) (alone bool) 
 	defer js.mu.Unlock()
 	x.Body, x.Document, x.Verdict.Document = nil, nil, nil // whoever joins has a document of its own
 	j.x, j.reply, j.at = x, reply, time.Now()
-	js.running--
-	js.bytes -= j.size
+	js.documents.Give(j.takes)
+	js.places.Give(j.takes.One())
 	last := js.under[key] == j
 	if last {
 		delete(js.under, key)

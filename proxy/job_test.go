@@ -1,13 +1,18 @@
 package proxy
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"github.com/scimgate/scimgate/proxy/room"
+)
 
 // Another change of the same resource comes behind a job: the next one like that job is to
 // be carried out again.
 func TestAnotherChangeSupersedesAJob(t *testing.T) {
 	x := func() *Exchange { return &Exchange{tenant: &Tenant{store: &store{url: "aws"}}} }
-	var js jobs
-	first := js.start("remove ada", "aws Groups/1", 1)
+	js := newJobs(0)
+	first := js.start("remove ada", "aws Groups/1", room.Ask{N: 1})
 	js.supersede("aws Groups/1", "remove ada")
 	js.supersede("aws Groups/2", "add ada")
 	if js.join("remove ada") != first {
@@ -17,7 +22,7 @@ func TestAnotherChangeSupersedesAJob(t *testing.T) {
 	if js.join("remove ada") != nil {
 		t.Error("it joins a job that another change comes behind")
 	}
-	second := js.start("remove ada", "aws Groups/1", 1)
+	second := js.start("remove ada", "aws Groups/1", room.Ask{N: 1})
 	js.end("remove ada", first, x(), &Reply{Status: 204})
 	if js.join("remove ada") != second {
 		t.Error("the end of the older one ends the younger")
@@ -31,11 +36,11 @@ func TestAnotherChangeSupersedesAJob(t *testing.T) {
 	if js.join("remove ada") != nil {
 		t.Error("an answer is kept that another change has come behind")
 	}
-	made := js.start("create", "aws group engineers", 1)
+	made := js.start("create", "aws group engineers", room.Ask{N: 1})
 	js.leave("create", made)
 	js.end("create", made, x(), &Reply{Status: 201, Body: []byte(`{"id":"7"}`)})
 	js.supersede("aws Groups/7", "")
-	if js.join("create") != nil || js.running != 0 || js.bytes != 0 {
-		t.Errorf("a create is told as done whose group was changed since; %d run", js.running)
+	if js.join("create") != nil || !js.places.Take(room.Ask{N: maxJobs}, time.Time{}) || !js.documents.Take(room.Ask{N: maxJobBytes}, time.Time{}) {
+		t.Error("a create is told as done whose group was changed since, or something still runs")
 	}
 }

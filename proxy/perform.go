@@ -90,8 +90,7 @@ func (x *Exchange) leave() {
 		}
 	}
 	x.lane, x.foundLane = nil, nil
-	x.answers.give(x.places)
-	x.places = 0
+	x.doneWith()
 }
 
 // enterFound takes a create, which is in the lane of a name, into that of the resource that
@@ -315,6 +314,8 @@ func (x *Exchange) belowBase() string {
 	return target
 }
 
+const noRoom = "The gateway has no memory left for AWS's answer beside those that others wait for."
+
 // failed is the reply to a plan that has no answer of AWS to pass on.
 func (g *Gateway) failed(x *Exchange, err error) *Reply {
 	var incomplete *translate.Incomplete
@@ -331,6 +332,8 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 		return x.again(max(after, time.Second), "The gateway is keeping within AWS's rate limits.", failure)
 	case scim.Unshown:
 		return x.again(max(after, time.Second), "AWS's lists do not show yet who is a member.", failure)
+	case scim.NoRoom:
+		return x.again(max(after, time.Second), noRoom, failure)
 	case scim.NotRecorded:
 		return x.again(max(after, outage), "The gateway cannot write its audit log, so nothing was sent to AWS.", failure)
 	case scim.DoneUnlogged:
@@ -346,6 +349,9 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 		return x.again(max(after, outage), "AWS cannot be reached; nothing was sent.", failure)
 	}
 	text := "AWS gave no complete answer."
+	if errors.Is(failure, errNoRoom) { // of a write
+		text = noRoom
+	}
 	if x.writes() {
 		text += " Whether the change was made is not known."
 	}

@@ -86,7 +86,7 @@ func (g *Gateway) secured(l net.Listener) net.Listener {
 	if g.tls != nil {
 		l = tls.NewListener(l, g.tls)
 	}
-	return wire.Listen(l, g.room, g.settings.Listen.MaxBodyBytes, g.refuseBytes)
+	return wire.Listen(l, wire.Handling{Bodies: g.room, Most: g.settings.Listen.MaxBodyBytes, Of: g.whose, Refuse: g.refuseBytes})
 }
 
 // lastMoment is how long before the end of the grace time the calls to AWS are ended

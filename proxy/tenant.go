@@ -113,10 +113,12 @@ type store struct {
 	guards    []*guard.Guard
 }
 
-func newStore(s *TenantSettings) (*store, error) {
+func newStore(s *TenantSettings, shared bool) (*store, error) {
 	var err error
 	st := &store{lanes: pace.NewLanes(pace.Bounds{}), retries: pace.NewRetries(), memory: translate.NewMemory(s.Policy.Limits), url: s.store(), settle: s.Pace.Settle}
-	if st.upstream, err = upstream.New(s.Upstream); err != nil {
+	to := s.Upstream
+	to.Shared = shared
+	if st.upstream, err = upstream.New(to); err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
 	if st.budgets, err = pace.NewBudgets(s.Pace); err != nil {
@@ -168,12 +170,15 @@ type Tenant struct {
 
 // newTenants makes all tenants, those of one identity store on one store.
 func newTenants(list []TenantSettings) (tenants []*Tenant, err error) {
-	stores := map[string]*store{}
+	stores, users := map[string]*store{}, map[string]int{}
+	for i := range list {
+		users[list[i].store()]++
+	}
 	for i := range list {
 		s := &list[i]
 		st := stores[s.store()]
 		if st == nil {
-			if st, err = newStore(s); err != nil {
+			if st, err = newStore(s, users[s.store()] > 1); err != nil {
 				return nil, fmt.Errorf("tenant %s: %w", s.Name, err)
 			}
 			stores[s.store()] = st
@@ -242,6 +247,14 @@ func (g *Gateway) tenantOf(raw []byte) (t *Tenant, prefix string) {
 		return g.tenants[0], g.tenants[0].prefix
 	}
 	return nil, ""
+}
+
+// whose is the name of the tenant of a raw target, "" if there is none.
+func (g *Gateway) whose(target []byte) string {
+	if t, _ := g.tenantOf(target); t != nil {
+		return t.name
+	}
+	return ""
 }
 
 // named is the tenant of that name; "" is the first.

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -34,6 +35,8 @@ type Call struct {
 	UserAgent     string // "" = scimgate; AWS refuses a PATCH without one (Ping Identity connector changelog 1.1.0.3)
 	Body          []byte // JSON, or nil; not changed, not kept
 	Write         bool   // it changes something: a 2xx must prove that it did
+	Of            string // who asks, where several share the connections; they get equal parts
+	Revokes       bool   // it takes access away: it has a connection before all that doesn't
 	ID            string // of the resource that a 2xx has to show, if it shows one; "" of a list or a create
 	IfMatch       string // conditions of a client for a plain store (RFC 7644 §3.14); "" = none
 	IfNoneMatch   string
@@ -46,9 +49,9 @@ type Call struct {
 type Client struct {
 	settings Settings
 	place    place
-	trust    *tls.Config   // nil = plain HTTP
-	slots    chan struct{} // one for each open call: MaxConns
-	requests sync.Pool     // *[]byte
+	trust    *tls.Config // nil = plain HTTP
+	slots    *room.Room  // one for each open call: MaxConns
+	requests sync.Pool   // *[]byte
 
 	mu      sync.Mutex // guards following
 	idle    []*conn    // the longest unused first
@@ -78,7 +81,7 @@ func New(s Settings) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{settings: s, place: p, trust: trust, slots: make(chan struct{}, s.MaxConns), busy: map[*conn]struct{}{}}, nil
+	return &Client{settings: s, place: p, trust: trust, slots: room.New(int64(s.MaxConns), s.Timeout, s.manner()), busy: map[*conn]struct{}{}}, nil
 }
 
 // Send carries out one call on the caller's goroutine, until by or the Timeout.
@@ -97,10 +100,11 @@ func (c *Client) Send(call Call, by time.Time) (scim.Response, scim.Outcome, err
 	if !by.After(now) {
 		return scim.Response{}, scim.NotSent, errors.Join(ErrNotTried, errors.New("cannot send: the deadline has passed"))
 	}
-	if err := c.takeSlot(by); err != nil {
-		return scim.Response{}, scim.NotSent, err
+	slot := room.Ask{N: 1, Of: call.Of, Revokes: call.Revokes}
+	if !c.slots.Take(slot, by) {
+		return scim.Response{}, scim.NotSent, fmt.Errorf("%w: all %d connections were busy until the deadline", ErrNotTried, c.settings.MaxConns)
 	}
-	defer func() { <-c.slots }()
+	defer c.slots.Give(slot)
 	var k *conn
 	var err error
 	if c.alone(&call) {
@@ -140,23 +144,6 @@ func (c *Client) release(k *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.busy, k)
-}
-
-// takeSlot waits for one of the MaxConns.
-func (c *Client) takeSlot(by time.Time) error {
-	select {
-	case c.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(time.Until(by))
-	defer timer.Stop()
-	select {
-	case c.slots <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return fmt.Errorf("%w: all %d connections were busy until the deadline", ErrNotTried, c.settings.MaxConns)
-	}
 }
 
 // alone tells whether a call has a connection of its own.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/room"
 )
 
 // Settings say where the upstream is and how long it may take. A zero value
@@ -34,6 +36,18 @@ type Settings struct {
 	ConnectTimeout   time.Duration `yaml:"connect_timeout"`    // name, TCP and TLS together, 5 s
 	Timeout          time.Duration `yaml:"timeout"`            // of a whole call, 30 s
 	IdleTimeout      time.Duration `yaml:"idle_timeout"`       // after which an unused connection isn't trusted, 20 s
+
+	// Shared says that several ask, who get equal parts of the connections. It is no
+	// setting.
+	Shared bool `yaml:"-"`
+}
+
+// manner is how connections are handed out.
+func (s Settings) manner() room.Manner {
+	if s.Shared {
+		return room.Reserved | room.Shared
+	}
+	return room.Reserved
 }
 
 func (s Settings) withDefaults() Settings {

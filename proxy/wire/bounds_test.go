@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/room"
 )
 
 // A client that is still sending what was refused, one that says nothing more and one
@@ -86,15 +88,28 @@ func TestWordsAreBounded(t *testing.T) {
 
 // Bodies that are small need no room, and no more than the room is ever promised.
 func TestSmallBodiesNeedNoRoom(t *testing.T) {
-	h := held{room: NewRoom(Small, 0)}
-	if !h.grow(Small) || h.room.left != Small {
-		t.Errorf("got %d bytes left, want none taken for a small body", h.room.left)
+	bodies := room.New(2*Small, 0, 0)
+	whose := func() string { return "" }
+	left := func(want int64) {
+		t.Helper()
+		all := room.Ask{N: want}
+		if bodies.Take(room.Ask{N: want + 1}, time.Time{}) || !bodies.Take(all, time.Time{}) {
+			t.Fatalf("got another room left than %d", want)
+		}
+		bodies.Give(all)
 	}
-	if h.grow(1) {
+	h := held{room: bodies}
+	if !h.grow(Small, whose) {
+		t.Error("got no room for a small body")
+	}
+	left(2 * Small)
+	if !h.grow(1, whose) {
+		t.Error("got no room for a large one")
+	}
+	left(Small - 1)
+	if h.grow(Small, whose) {
 		t.Error("got room for more than there is")
 	}
 	h.release()
-	if h = (held{room: NewRoom(2*Small, 0)}); !h.grow(Small+1) || h.room.left != Small-1 {
-		t.Errorf("got %d bytes left, want all of a large body taken", h.room.left)
-	}
+	left(2 * Small)
 }

@@ -82,8 +82,12 @@ const (
 	ended // until the server asks for the next message
 )
 
-// kept bounds what is kept of a name, a value and a version.
-const kept = 32
+// Bounds of what is kept: of a name, a value and a version; and of a target, whose first
+// part tells whose it is.
+const (
+	kept       = 32
+	keptTarget = 128
+)
 
 // machine reads one message after another, byte by byte, and bodies by their length.
 type machine struct {
@@ -98,7 +102,11 @@ type machine struct {
 	long  int        // its length
 	field fieldKind
 
-	most uint64 // bytes of a body that the server reads
+	target [keptTarget]byte // its beginning
+	begun  int              // length of that
+
+	most uint64              // bytes of a body that the server reads
+	of   func([]byte) string // see Handling
 
 	length, coding bool // seen
 	old            bool // HTTP/1.0
@@ -117,7 +125,7 @@ func (m *machine) next() bool {
 	if m.state != ended {
 		return false
 	}
-	*m = machine{most: m.most}
+	*m = machine{most: m.most, of: m.of}
 	return true
 }
 
@@ -140,7 +148,7 @@ func (m *machine) take(p []byte, h *held) int {
 		}
 		before := m.state
 		m.step(p[i])
-		if m.state != before && (m.state == body || m.state == chunkData) && m.left <= m.most && !h.grow(m.left) {
+		if m.state != before && (m.state == body || m.state == chunkData) && m.left <= m.most && !h.grow(m.left, m.whose) {
 			m.fault = NoRoom
 		}
 		if m.fault != 0 {
@@ -149,6 +157,14 @@ func (m *machine) take(p []byte, h *held) int {
 		i++
 	}
 	return len(p)
+}
+
+// whose tells who the message is from, as far as its target tells.
+func (m *machine) whose() string {
+	if m.of == nil {
+		return ""
+	}
+	return m.of(m.target[:m.begun])
 }
 
 func (m *machine) step(c byte) {
@@ -190,6 +206,9 @@ func (m *machine) requestLine(c byte) {
 			m.fault = NoVersion
 		case c < ' ' || c == 0x7f:
 			m.fault = ControlCharacter
+		case m.begun < keptTarget:
+			m.target[m.begun] = c
+			m.begun++
 		}
 	case version:
 		switch {

@@ -5,65 +5,22 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-)
 
-// Who comes first gets room first; who doesn't get it in time gets none.
-func TestRoomIsGivenInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := NewRoom(100, 10*time.Second)
-		if r.Take(101) || !r.Take(60) {
-			t.Fatal("got more than there is, or not what there is")
-		}
-		got := make(chan string, 3)
-		ask := func(name string, n int64) {
-			go func() {
-				if r.Take(n) {
-					got <- name
-				} else {
-					got <- name + " refused"
-				}
-			}()
-			synctest.Wait()
-		}
-		ask("large", 90)
-		time.Sleep(time.Second)
-		ask("little", 10) // would fit, but isn't the first
-		if len(got) != 0 {
-			t.Fatalf("got %s served out of turn", <-got)
-		}
-		time.Sleep(8 * time.Second)
-		ask("late", 50)
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if first, second := <-got, <-got; first != "large refused" || second != "little" {
-			t.Errorf("got %s, %s, want the first refused at its time and the next served", first, second)
-		}
-		r.Give(60)
-		synctest.Wait()
-		if name := <-got; name != "late" {
-			t.Errorf("got %s, want it served", name)
-		}
-		r.Give(10)
-		r.Give(50)
-		if !r.Take(100) {
-			t.Error("not all of the room was given back")
-		}
-	})
-}
+	"github.com/scimgate/scimgate/proxy/room"
+)
 
 // A connection holds the room of one message, announced or in chunks, until the next one
 // begins or it ends.
 func TestAMessageHoldsItsRoom(t *testing.T) {
-	room := NewRoom(100<<10, 0)
+	bodies := room.New(100<<10, 0, 0)
 	refused := 0
-	l := Listen(pipes{make(chan net.Conn, 1)}, room, 1<<20, func(f Fault, _ net.Addr) []byte {
+	l := Listen(pipes{make(chan net.Conn, 1)}, Handling{Bodies: bodies, Most: 1 << 20, Refuse: func(f Fault, _ net.Addr) []byte {
 		if f == NoRoom {
 			refused++
 		}
 		return []byte("refused")
-	}).(*listener)
+	}}).(*listener)
 	open := func() (client net.Conn, server net.Conn) {
 		client, other := net.Pipe()
 		l.Listener.(pipes).conns <- other
@@ -79,11 +36,12 @@ func TestAMessageHoldsItsRoom(t *testing.T) {
 	go io.WriteString(client, first+second+get)
 	left := func(want int64) {
 		t.Helper()
-		room.mu.Lock()
-		defer room.mu.Unlock()
-		if room.left != want<<10 {
-			t.Errorf("got %d bytes left, want %d KiB", room.left, want)
+		all := room.Ask{N: want << 10}
+		more := room.Ask{N: want<<10 + 1}
+		if bodies.Take(more, time.Time{}) || !bodies.Take(all, time.Time{}) {
+			t.Fatalf("got another room left than %d KiB", want)
 		}
+		bodies.Give(all)
 	}
 	read := func(message string) {
 		t.Helper()
@@ -114,7 +72,7 @@ func TestAMessageHoldsItsRoom(t *testing.T) {
 // What an answer has held is given back when the next message begins, or at the end of the
 // connection; at once where that has ended.
 func TestWhatIsBehindAnAnswer(t *testing.T) {
-	l := Listen(pipes{make(chan net.Conn, 1)}, NewRoom(1<<20, 0), 1<<20, func(Fault, net.Addr) []byte { return nil })
+	l := Listen(pipes{make(chan net.Conn, 1)}, Handling{Bodies: room.New(1<<20, 0, 0), Most: 1 << 20, Refuse: func(Fault, net.Addr) []byte { return nil }})
 	client, other := net.Pipe()
 	defer client.Close()
 	l.(*listener).Listener.(pipes).conns <- other

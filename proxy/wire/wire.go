@@ -15,21 +15,24 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/room"
 )
 
-// Listen looks at the bytes of all connections of a listener, whose bodies share a room;
-// one of more than most bytes is left for the server to refuse, which doesn't read it.
-// refuse is called once for a connection with a fault; what it returns is written as the
-// last answer.
-func Listen(l net.Listener, room *Room, most int, refuse func(Fault, net.Addr) []byte) net.Listener {
-	return &listener{l, room, uint64(most), refuse}
+// Handling is what becomes of the messages of a listener.
+type Handling struct {
+	Bodies *room.Room                   // which they share, but for small ones
+	Most   int                          // bytes of a body; a larger one is left for the server to refuse, which doesn't read it
+	Of     func(target []byte) string   // who asks for room; of the target there is the beginning alone. nil: nobody in particular
+	Refuse func(Fault, net.Addr) []byte // called once for a connection with a fault: what is written as the last answer
 }
+
+// Listen looks at the bytes of all connections of a listener.
+func Listen(l net.Listener, h Handling) net.Listener { return &listener{l, h} }
 
 type listener struct {
 	net.Listener
-	room   *Room
-	most   uint64
-	refuse func(Fault, net.Addr) []byte
+	Handling
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -37,7 +40,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, refuse: l.refuse, machine: machine{most: l.most}, held: held{room: l.room}}, nil
+	return &conn{Conn: c, refuse: l.Refuse, machine: machine{most: uint64(l.Most), of: l.Of}, held: held{room: l.Bodies}}, nil
 }
 
 // conn hands on bytes up to the end of a message, or to a fault. Read is called by

@@ -12,6 +12,8 @@ import (
 	"testing/iotest"
 
 	"go.uber.org/goleak"
+
+	"github.com/scimgate/scimgate/proxy/room"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // through hands text to a machine in pieces, and tells what passed, message by
 // message, and the fault.
 func through(text string, piece int) (messages []string, fault Fault) {
-	m, h := machine{most: 1 << 20}, held{room: NewRoom(1<<30, 0)}
+	m, h := machine{most: 1 << 20}, held{room: room.New(1<<30, 0, 0)}
 	current := ""
 	for len(text) > 0 {
 		n := min(piece, len(text))
@@ -164,7 +166,7 @@ func TestRefusalComesBehindTheAnswers(t *testing.T) {
 func TestReadAllocatesNothing(t *testing.T) {
 	text := strings.Repeat(chunked+get, 4)
 	p := make([]byte, 4096)
-	m, h := machine{most: 1 << 20}, held{room: NewRoom(1<<30, 0)}
+	m, h := machine{most: 1 << 20}, held{room: room.New(1<<30, 0, 0)}
 	if n := testing.AllocsPerRun(100, func() {
 		for rest := text; rest != ""; m.next() {
 			rest = rest[m.take(p[:copy(p, rest)], &h):]

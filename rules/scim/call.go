@@ -66,6 +66,7 @@ const (
 	NotRecorded                    // the intent could not be made durable; nothing was sent
 	Held                           // a guard against accidents holds it back; nothing was sent
 	Unshown                        // the upstream's lists don't show yet what is needed of them
+	NoRoom                         // the upstream has answered a read, and there was no memory for it
 	Unsent                         // no byte reached the upstream
 	Lost                           // sent, and no complete valid answer: it may have happened
 	DoneUnlogged                   // answered by the upstream, but the outcome could not be made durable
@@ -85,6 +86,7 @@ func (e *CallError) Error() string {
 		NotRecorded:  "cannot record the intent",
 		Held:         "a guard holds it back",
 		Unshown:      "the upstream's lists are not to be relied on now",
+		NoRoom:       "no memory for the upstream's answer",
 		Unsent:       "cannot reach the upstream",
 		Lost:         "no complete answer from the upstream",
 		DoneUnlogged: "cannot record the outcome",
