@@ -421,7 +421,7 @@ func TestDefaultLimitsOfGuards(t *testing.T) {
 // Tokens that AWS has not accepted yet are tried a little, and refusals of strangers are
 // recorded a little, from each address.
 func TestStrangersAreBounded(t *testing.T) {
-	tenants, err := newTenants(Settings{Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}}.all(Policy{}))
+	tenants, err := newTenants(Settings{Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}}.all(Policy{}, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 
 // Policy is how documents are treated. It is immutable.
 type Policy struct {
+	Config  string // hash of the configuration that it is of, for records; set by the gateway
 	Rules   *rules.Set
 	Observe bool // judge, but forward everything as it came
 	Pass    bool // of Observe: don't even judge
@@ -74,6 +75,7 @@ type Gateway struct {
 	admin     *http.Server
 	listener  net.Listener
 	adminOn   net.Listener
+	ordering  sync.Mutex // held while policies or overrides change
 	draining  atomic.Bool
 	cutShort  atomic.Bool   // the grace time is over
 	hurry     chan struct{} // closed by Hurry
@@ -93,7 +95,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.level %q is not debug, info, warn or error", s.Log.Level)
 	}
-	g := &Gateway{settings: s, all: s.all(p), hurry: make(chan struct{}), log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
+	g := &Gateway{settings: s, all: s.all(p, s.Audit.Config), hurry: make(chan struct{}), log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
 	if g.tenants, err = newTenants(g.all); err != nil {
 		return nil, err
 	}

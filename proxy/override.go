@@ -31,32 +31,46 @@ func (t *Tenant) inForce(now time.Time) *Policy {
 	return t.policy.Load()
 }
 
-// order puts an override in force: "observe", "pass" to not even judge, "SG401=off", or
-// "end" to end it.
-func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
-	changed := *t.policy.Load()
+// overriddenBy is the policy with an order in force: "observe", "pass" to not even judge, or
+// a rule as in "SG401=off".
+func (p Policy) overriddenBy(what string) (*Policy, error) {
 	id, word, single := strings.Cut(what, "=")
+	switch {
+	case what == "observe":
+		p.Observe = true
+	case what == "pass":
+		p.Observe, p.Pass = true, true
+	case single && p.With != nil:
+		d, ok := rules.ParseDisposition(word)
+		if !ok {
+			return nil, errors.New("a rule is set to off, warn, repair or reject")
+		}
+		set, err := p.With(id, d)
+		if err != nil {
+			return nil, err
+		}
+		p.Rules = set
+	default:
+		return nil, errors.New("what is observe, pass, a rule as in SG401=off, or end")
+	}
+	return &p, nil
+}
+
+// order puts an override in force, or ends it: "end".
+func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
+	g.ordering.Lock()
+	defer g.ordering.Unlock()
+	var changed *Policy
 	switch {
 	case what == "end":
 		while = 0
 	case while <= 0 || while > maxOverride:
 		return fmt.Errorf("for is a time such as 1h, %s at most", maxOverride)
-	case what == "observe":
-		changed.Observe = true
-	case what == "pass":
-		changed.Observe, changed.Pass = true, true
-	case single && changed.With != nil:
-		d, ok := rules.ParseDisposition(word)
-		if !ok {
-			return errors.New("a rule is set to off, warn, repair or reject")
-		}
-		set, err := changed.With(id, d)
-		if err != nil {
+	default:
+		var err error
+		if changed, err = t.policy.Load().overriddenBy(what); err != nil {
 			return err
 		}
-		changed.Rules = set
-	default:
-		return errors.New("what is observe, pass, a rule as in SG401=off, or end")
 	}
 	if err := g.journal.Notice(audit.EventConfig, &audit.Record{Tenant: t.name, Findings: []string{"override " + what + " for " + while.String()}}); err != nil {
 		return fmt.Errorf("cannot record the override: %w", err)
@@ -64,7 +78,7 @@ func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 	if what == "end" {
 		t.override.Store(nil)
 	} else {
-		t.override.Store(&override{&changed, what, time.Now().Add(while)})
+		t.override.Store(&override{changed, what, time.Now().Add(while)})
 	}
 	g.log.Warn().Str("tenant", t.name).Str("what", what).Dur("for", while).Msg("an override is ordered")
 	return nil
@@ -108,19 +122,35 @@ func (g *Gateway) answerOverride(w http.ResponseWriter, r *http.Request) {
 
 // Reload puts another policy in force, for exchanges that begin from now on. What else
 // has changed in the settings needs a restart: an error says so, and then nothing of
-// it is in force. config is the hash of the configuration, for the records.
+// it is in force. An override stays, over the new policy. config is the hash of the
+// configuration, for the records.
 func (g *Gateway) Reload(s Settings, p Policy, config string) error {
 	if err := s.Check(); err != nil {
 		return g.refuseReload(err)
 	}
-	list := s.all(p)
+	list := s.all(p, config)
 	if changed := g.needsRestart(s.WithDefaults(), list); len(changed) > 0 {
 		return g.refuseReload(fmt.Errorf("%s changed, which needs a restart; nothing of the new configuration is in force", strings.Join(changed, ", ")))
+	}
+	g.ordering.Lock()
+	defer g.ordering.Unlock()
+	overrides := make([]*override, len(list))
+	for i, t := range g.tenants {
+		what, until := t.overridden()
+		if what == "" {
+			continue
+		}
+		over, err := list[i].Policy.overriddenBy(what)
+		if err != nil {
+			return g.refuseReload(fmt.Errorf("the override %s of %s cannot be kept, so end it first: %w", what, t.name, err))
+		}
+		overrides[i] = &override{over, what, until}
 	}
 	if err := g.journal.Reconfigured(config); err != nil {
 		return fmt.Errorf("cannot record the new configuration, so it is not in force: %w", err)
 	}
 	for i, t := range g.tenants {
+		t.override.Store(overrides[i])
 		t.policy.Store(&list[i].Policy)
 	}
 	g.log.Info().Str("config", config).Msg("the configuration is reloaded")

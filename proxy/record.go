@@ -30,7 +30,7 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 
 // recordFor is what every record of an exchange has.
 func (g *Gateway) recordFor(x *Exchange) *audit.Record {
-	rec := &audit.Record{Exchange: x.ID, Tenant: x.tenant.name, Client: x.Client}
+	rec := &audit.Record{Exchange: x.ID, Tenant: x.tenant.name, Client: x.Client, Config: x.policy.Config}
 	rec.Actor = x.actor
 	if len(x.Findings) > 0 {
 		rec.Findings = ids(x.Findings)

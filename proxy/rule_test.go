@@ -27,7 +27,7 @@ func idle(t *testing.T) (g *Gateway, s Settings, log *bytes.Buffer) {
 	t.Helper()
 	log = new(bytes.Buffer)
 	s = Settings{
-		Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl")},
+		Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl"), Config: "beef"},
 	}
 	g, err := New(s, Policy{}, log)
 	if err != nil {
@@ -142,6 +142,44 @@ func TestAReloadIsWholeAndRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	f(s, false, false, true)
+}
+
+// What an exchange began with is what its records name, whatever is reloaded meanwhile; an
+// override stays, over what is new.
+func TestRecordsNameWhatWasInForce(t *testing.T) {
+	g, s, _ := idle(t)
+	f := func(x *Exchange, config string, adopts, observes bool) {
+		t.Helper()
+		if got := g.recordFor(x).Config; got != config || x.policy.Adopt != adopts || x.policy.Observe != observes {
+			t.Errorf("got %q, adopt %v, observe %v; want %q, %v, %v", got, x.policy.Adopt, x.policy.Observe, config, adopts, observes)
+		}
+	}
+	before := g.begin()
+	if err := g.order(g.tenants[0], "observe", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	during := g.begin()
+	if err := g.Reload(s, Policy{Adopt: true}, "cafe"); err != nil {
+		t.Fatal(err)
+	}
+	after := g.begin()
+	if err := g.order(g.tenants[0], "end", 0); err != nil {
+		t.Fatal(err)
+	}
+	f(before, s.Audit.Config, false, false)
+	f(during, s.Audit.Config, false, true)
+	f(after, "cafe", true, true)
+	f(g.begin(), "cafe", true, false)
+	if err := g.order(g.tenants[0], "SG401=off", time.Hour); err == nil {
+		t.Error("an order is taken that this policy can't follow")
+	}
+	if err := g.journal.Refuse(g.recordFor(before), audit.Durable); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(s.Audit.File)
+	if lines := bytes.Split(bytes.TrimSpace(log), []byte("\n")); err != nil || !bytes.Contains(lines[len(lines)-1], []byte(`"config":"beef"`)) {
+		t.Errorf("got %s %v, want the configuration that the exchange began with", lines[len(lines)-1], err)
+	}
 }
 
 func TestAnOverrideEnds(t *testing.T) {

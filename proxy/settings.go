@@ -133,7 +133,7 @@ func (s Settings) Check() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	s = s.WithDefaults()
-	if err := checkTenants(s.all(Policy{})); err != nil {
+	if err := checkTenants(s.all(Policy{}, "")); err != nil {
 		fault("%w", err)
 	}
 	if _, _, err := net.SplitHostPort(s.Listen.Address); err != nil {

@@ -32,13 +32,15 @@ const defaultTenant = "default"
 
 // all are the settings of all tenants, with their defaults; the first is the default one
 // unless there are others and none is described by the settings themselves.
-func (s Settings) all(p Policy) []TenantSettings {
+// config is the hash of the configuration.
+func (s Settings) all(p Policy, config string) []TenantSettings {
 	var list []TenantSettings
 	if s.Upstream.URL != "" || len(s.Tenants) == 0 {
 		list = append(list, TenantSettings{defaultTenant, s.Upstream, s.Pace, s.Client, s.Tokens, s.Guard, p})
 	}
 	list = append(list, s.Tenants...)
 	for i := range list {
+		list[i].Policy.Config = config
 		list[i].Client = list[i].Client.withDefaults()
 		list[i].Pace = list[i].Pace.WithDefaults()
 		list[i].Guard = list[i].Guard.WithDefaults()

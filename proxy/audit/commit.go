@@ -69,7 +69,10 @@ func (j *Journal) prelude() (now time.Time, err error) {
 
 // add writes the line of a record that has its time and kind, and links it.
 func (j *Journal) add(rec *Record) []byte {
-	rec.V, rec.Seq, rec.Config = 1, j.seq+1, j.config
+	rec.V, rec.Seq = 1, j.seq+1
+	if rec.Config == "" {
+		rec.Config = j.config
+	}
 	start := len(j.pending)
 	j.pending = rec.appendChained(j.pending, &j.hash)
 	line := j.pending[start:]

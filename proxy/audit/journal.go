@@ -83,7 +83,7 @@ const (
 
 // Journal writes one log. Its doors may be used by many goroutines at once; each
 // encodes the record before it returns, so records and their texts may be reused.
-// They set V, Seq, Time, Kind and Config of the record, and leave Prev.
+// They set V, Seq, Time and Kind of the record, and Config if it has none; they leave Prev.
 type Journal struct {
 	name   string // in errors
 	file   file
@@ -341,8 +341,8 @@ func (j *Journal) Doubts() []Record { return j.doubts }
 // tells the client.
 func (j *Journal) Untold() []Record { return j.untold }
 
-// Reconfigured puts another hash of the configuration into the records from now on,
-// and records that it is in force.
+// Reconfigured puts another hash of the configuration into the records that have none,
+// from now on, and records that it is in force.
 func (j *Journal) Reconfigured(config string) error {
 	j.mu.Lock()
 	before := j.config
