@@ -57,6 +57,7 @@ func (g *Gateway) judgeToken(x *Exchange) {
 	switch {
 	case status == http.StatusUnauthorized:
 		g.metrics.authFailures.WithLabelValues(t.name).Inc()
+		x.known = false
 		err = t.seen.Refused(digest)
 	case x.lastAWS.OK() || status == http.StatusNotFound || status == http.StatusConflict: // others may come from something in between
 		x.known = true

@@ -133,9 +133,11 @@ func TestWhatIsKeptOfRefusalsIsBounded(t *testing.T) {
 	for size, kept := range map[int]bool{maxUnsettledBody: true, maxUnsettledBody + 1: false} {
 		c := &call{Call: upstream.Call{Body: make([]byte, size)}, operation: scim.PatchUser}
 		(&Gateway{}).weigh(x, c, &audit.Record{}, scim.Unknown, scim.Response{})
-		if due := x.tenant.unsettled.take(time.Now().Add(time.Hour)); len(due) != 1 || (due[0].body != nil) != kept {
+		due := x.tenant.unsettled.take(time.Now().Add(time.Hour), 1)
+		if len(due) != 1 || (due[0].body != nil) != kept {
 			t.Errorf("a document of %d bytes: kept %v, want %v", size, due[0].body != nil, kept)
 		}
+		x.tenant.unsettled.claim(due[0])
 		x.tenant.unsettled.rested()
 	}
 }
@@ -469,10 +471,10 @@ func TestDoubtsAreAskedAboutAgain(t *testing.T) {
 		}
 		doubts := &g.tenants[0].unsettled
 		doubts.add(&inDoubt{intent: audit.Record{Exchange: "x", Op: scim.PatchUser.String(), Resource: "Users/ada"}})
-		g.settle(g.tenants[0], []byte("a-token"), doubts.take(time.Now()))
+		g.settle(g.tenants[0], []byte("a-token"), doubts.take(time.Now(), 1))
 		asked := time.Now()
 		for n, after := range []time.Duration{againAfter - 1, againAfter} {
-			if due := doubts.take(asked.Add(after)); len(due) != n {
+			if due := doubts.take(asked.Add(after), 1); len(due) != n {
 				t.Errorf("got %d after %v, want %d", len(due), after, n)
 			}
 		}

@@ -204,6 +204,9 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
 		}
+		if c.operation.Is(scim.DeleteUser | scim.DeleteGroup) {
+			x.tenant.unsettled.deletes()
+		}
 		for _, d := range x.tenant.unsettled.overtaken(c.resource) {
 			g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 		}
@@ -267,9 +270,6 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 	switch outcome {
 	case scim.Done:
 		x.wrote++
-		if c.operation.Is(scim.DeleteUser | scim.DeleteGroup) {
-			x.tenant.unsettled.deletes()
-		}
 		if c.operation.Is(scim.CreateUser | scim.CreateGroup) {
 			for _, d := range x.tenant.unsettled.made(intent) {
 				g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -19,16 +20,38 @@ const (
 	driveMost  = 10 * time.Minute
 )
 
+// Bounds of what the gateway does by itself for one identity store.
+const (
+	driveAtOnce = 8  // deactivations
+	askAtOnce   = 16 // writes in doubt, a second
+)
+
+// opened is an open deactivation.
+type opened struct {
+	id    string
+	since time.Time
+}
+
+// plan is when one is tried next.
+type plan struct {
+	next  time.Time
+	after time.Duration
+}
+
 // drive carries on, until ctx ends, the deactivations that AWS has not shown, and asks
-// about writes in doubt, for tenants whose token the gateway holds itself. It stops for a
-// user who is activated again, since that takes the user off the list, and waits for the
-// release of what a guard holds.
+// about writes in doubt, for tenants whose token the gateway holds itself; each store by
+// itself, so that none waits for another. It stops for a user who is activated again,
+// since that takes the user off the list, and waits for the release of what a guard holds.
 func (g *Gateway) drive(ctx context.Context) {
-	type plan struct {
-		next  time.Time
-		after time.Duration
+	var all sync.WaitGroup
+	for _, st := range g.stores() {
+		all.Go(func() { g.driveStore(ctx, st) })
 	}
-	plans := map[string]plan{}
+	all.Wait()
+}
+
+func (g *Gateway) driveStore(ctx context.Context, st *store) {
+	plans := map[opened]*plan{}
 	tick := time.NewTicker(driveFirst)
 	defer tick.Stop()
 	for {
@@ -37,32 +60,50 @@ func (g *Gateway) drive(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		g.deactivateDue(ctx, st, plans)
 		for _, t := range g.tenants {
-			if t.keeper == nil {
-				continue
+			if t.store == st && t.keeper != nil && ctx.Err() == nil {
+				g.settle(t, t.keeper.Upstream(), t.unsettled.take(time.Now(), askAtOnce))
+				break
 			}
-			if due := t.unsettled.take(time.Now()); len(due) > 0 {
-				g.settle(t, t.keeper.Upstream(), due)
-			}
-		}
-		maps.DeleteFunc(plans, func(id string, _ plan) bool { return !g.leavers.Has(id) })
-		for _, l := range g.leavers.All() {
-			t, err := g.named(l.Tenant)
-			if err != nil || t.keeper == nil || l.Held && t.guard.Released(guard.Deactivations).IsZero() {
-				continue
-			}
-			p, known := plans[l.ID]
-			if !known {
-				p = plan{l.Since.Add(driveFirst), driveFirst}
-			}
-			if now := time.Now(); !now.Before(p.next) && ctx.Err() == nil {
-				g.deactivateOpen(t, l.ID)
-				p.after = min(2*p.after, driveMost)
-				p.next = time.Now().Add(p.after)
-			}
-			plans[l.ID] = p
 		}
 	}
+}
+
+// deactivateDue tries those of a store whose time has come.
+func (g *Gateway) deactivateDue(ctx context.Context, st *store, plans map[opened]*plan) {
+	open := map[opened]bool{}
+	var all sync.WaitGroup
+	defer all.Wait()
+	places := make(chan struct{}, driveAtOnce)
+	for _, l := range g.leavers.All() {
+		t, err := g.named(l.Tenant)
+		if err != nil || t.store != st || t.keeper == nil {
+			continue
+		}
+		this := opened{l.ID, l.Since}
+		open[this] = true
+		p := plans[this]
+		if p == nil {
+			p = &plan{l.Since.Add(driveFirst), driveFirst}
+			plans[this] = p
+		}
+		if l.Held && t.guard.Released(guard.Deactivations).IsZero() || time.Now().Before(p.next) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case places <- struct{}{}:
+		}
+		all.Go(func() {
+			g.deactivateOpen(t, l.ID)
+			p.after = min(2*p.after, driveMost)
+			p.next = time.Now().Add(p.after)
+			<-places
+		})
+	}
+	maps.DeleteFunc(plans, func(o opened, _ *plan) bool { return !open[o] })
 }
 
 // deactivateOpen is an exchange without a client.

@@ -70,7 +70,7 @@ func TestDoubtsAreBounded(t *testing.T) {
 	for i := range maxUnsettled + 10 {
 		u.add(&inDoubt{intent: audit.Record{Exchange: fmt.Sprint(i)}})
 	}
-	if due := u.take(time.Now()); len(due) != maxUnsettled || due[0].intent.Exchange != "10" {
+	if due := u.take(time.Now(), maxUnsettled); len(due) != maxUnsettled || due[0].intent.Exchange != "10" {
 		t.Errorf("got %d writes in doubt, the first %s, want the last %d", len(due), due[0].intent.Exchange, maxUnsettled)
 	}
 }

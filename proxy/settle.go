@@ -36,7 +36,8 @@ type unsettled struct {
 	mu      sync.Mutex // guards following
 	deleted time.Time  // when the gateway deleted something last
 	list    []*inDoubt
-	asked   []*inDoubt // about which somebody asks now; nil if nobody does
+	asking  bool
+	asked   []*inDoubt // about which somebody asks now
 }
 
 // inDoubt is one of them.
@@ -44,18 +45,27 @@ type inDoubt struct {
 	intent audit.Record
 	body   []byte    // that was sent, nil if it isn't known any more
 	from   time.Time // AWS may still carry it out before
+	older  bool      // of an earlier life than the last: what it made may have been deleted since
 
-	older bool // of an earlier life than the last: what it made may have been deleted since
-	told  bool // it was overtaken or found while AWS was asked, and the log knows; guarded by the list's mu
+	verdict *verdict // that the log could not be told yet, or nil
+}
+
+// verdict is what became of one, and why that is so.
+type verdict struct {
+	settled translate.Settled
+	why     string
 }
 
 func (u *unsettled) add(d *inDoubt) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.addLocked(d)
+}
+
+func (u *unsettled) addLocked(d *inDoubt) {
 	if len(u.list) == maxUnsettled {
 		u.list = slices.Delete(u.list, 0, 1)
 	}
-	d.told = false
 	u.list = append(u.list, d)
 	u.count()
 }
@@ -63,40 +73,62 @@ func (u *unsettled) add(d *inDoubt) {
 // count is called with mu held.
 func (u *unsettled) count() { u.n.Store(int64(len(u.list) + len(u.asked))) }
 
-// take hands out those that may be asked about now, to one caller at a time, who calls
-// rested in the end.
-func (u *unsettled) take(now time.Time) []*inDoubt {
+// take hands out those that may be asked about now, so many at most, to one caller at a
+// time, who calls rested in the end if there are any. One of them is its caller's until it
+// is claimed, put back, or overtaken.
+func (u *unsettled) take(now time.Time, most int) []*inDoubt {
 	if u.n.Load() == 0 {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.asked != nil {
+	if u.asking {
 		return nil
 	}
 	u.list = slices.DeleteFunc(u.list, func(d *inDoubt) bool {
-		due := !now.Before(d.from)
+		due := len(u.asked) < most && !now.Before(d.from)
 		if due {
 			u.asked = append(u.asked, d)
 		}
 		return due
 	})
+	u.asking = len(u.asked) > 0
 	return slices.Clone(u.asked)
 }
 
-// rested takes in that nobody asks any more.
+// rested takes in that nobody asks any more; what was not asked about is asked about later.
 func (u *unsettled) rested() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.asked = nil
+	left := u.asked
+	u.asking, u.asked = false, nil
+	for _, d := range left {
+		d.from = time.Now().Add(againAfter)
+		u.addLocked(d)
+	}
 	u.count()
 }
 
-// isTold tells whether the log knows already what became of one that was asked about.
-func (u *unsettled) isTold(d *inDoubt) bool {
+// claim takes one that was asked about off the list, for its caller to tell of it; false if
+// somebody else has told of it meanwhile.
+func (u *unsettled) claim(d *inDoubt) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return d.told
+	at := slices.Index(u.asked, d)
+	if at < 0 {
+		return false
+	}
+	u.asked = slices.Delete(u.asked, at, at+1)
+	u.count()
+	return true
+}
+
+// putBack is for one that is to be asked about, or told, again.
+func (u *unsettled) putBack(d *inDoubt, v *verdict) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	d.from, d.verdict = time.Now().Add(againAfter), v
+	u.addLocked(d)
 }
 
 // mayBeGone tells whether what a create in doubt has made may have been deleted since.
@@ -144,29 +176,26 @@ func (u *unsettled) remove(which func(*inDoubt) bool) (gone []*inDoubt) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, d := range u.asked {
-		if !d.told && which(d) {
-			d.told = true
-			gone = append(gone, d)
-		}
+	for _, list := range [...]*[]*inDoubt{&u.asked, &u.list} {
+		*list = slices.DeleteFunc(*list, func(d *inDoubt) bool {
+			is := d.verdict == nil && which(d)
+			if is {
+				gone = append(gone, d)
+			}
+			return is
+		})
 	}
-	u.list = slices.DeleteFunc(u.list, func(d *inDoubt) bool {
-		if which(d) {
-			gone = append(gone, d)
-		}
-		return which(d)
-	})
 	u.count()
 	return gone
 }
 
 // settleWith asks AWS about what is in doubt, with the token of an exchange that AWS has
-// just accepted, behind the exchange's back.
+// accepted, now or before, behind the exchange's back.
 func (g *Gateway) settleWith(x *Exchange) {
-	if x.tenant.unsettled.n.Load() == 0 || len(x.Token) == 0 || x.Calls == 0 || !x.lastAWS.OK() || x.policy.Observe || x.policy.Plain {
+	if x.tenant.unsettled.n.Load() == 0 || len(x.Token) == 0 || !x.known || x.policy.Observe || x.policy.Plain {
 		return
 	}
-	due := x.tenant.unsettled.take(time.Now())
+	due := x.tenant.unsettled.take(time.Now(), maxUnsettled)
 	if len(due) == 0 {
 		return
 	}
@@ -180,28 +209,36 @@ func (g *Gateway) settleWith(x *Exchange) {
 
 // settle asks about each, and tells the log.
 func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
+	if len(due) == 0 {
+		return
+	}
 	defer t.unsettled.rested()
 	for _, d := range due {
+		if d.verdict != nil {
+			if t.unsettled.claim(d) {
+				g.tellSettled(t, d, d.verdict.settled, d.verdict.why)
+			}
+			continue
+		}
 		x := g.beginFor(t)
 		x.Client, x.actor, x.Token = ownActor, ownActor, token
 		g.contained(x, func() *Reply {
 			asked := doubtful(d)
-			verdict, out, err := t.memory.Settle(g.do(x), asked)
-			if t.unsettled.isTold(d) {
+			settled, out, err := t.memory.Settle(g.do(x), asked)
+			if !t.unsettled.claim(d) {
 				return nil
 			}
 			if err != nil {
-				d.from = time.Now().Add(againAfter)
-				t.unsettled.add(d)
+				t.unsettled.putBack(d, nil)
 				return nil
 			}
-			if verdict == translate.NotDone && asked.Operation.Is(scim.CreateUser|scim.CreateGroup) && t.unsettled.mayBeGone(d) {
-				verdict = translate.Untold // it may have been made, found, and deleted
+			if settled == translate.NotDone && asked.Operation.Is(scim.CreateUser|scim.CreateGroup) && t.unsettled.mayBeGone(d) {
+				settled = translate.Untold // it may have been made, found, and deleted
 			}
 			if asked.Revokes && out {
 				g.noLeaver(t, asked.ID, "shown")
 			}
-			g.tellSettled(t, d, verdict, "")
+			g.tellSettled(t, d, settled, "")
 			return nil
 		})
 		x.leave()
@@ -211,19 +248,18 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 	}
 }
 
-// tellSettled records what became of a write in doubt.
-func (g *Gateway) tellSettled(t *Tenant, d *inDoubt, verdict translate.Settled, why string) {
+// tellSettled records what became of a write in doubt; later, if it can't now.
+func (g *Gateway) tellSettled(t *Tenant, d *inDoubt, settled translate.Settled, why string) {
 	intent := &d.intent
-	rec := &audit.Record{Exchange: intent.Exchange, Call: intent.Call, Tenant: t.name, Op: intent.Op, Resource: intent.Resource, Name: intent.Name, Outcome: verdict.String()}
+	rec := &audit.Record{Exchange: intent.Exchange, Call: intent.Call, Tenant: t.name, Op: intent.Op, Resource: intent.Resource, Name: intent.Name, Outcome: settled.String()}
 	if why != "" {
 		rec.Findings = []string{why}
 	}
 	if err := g.journal.Notice(audit.EventSettled, rec); err != nil {
-		d.from = time.Now().Add(againAfter)
-		t.unsettled.add(d)
+		t.unsettled.putBack(d, &verdict{settled, why})
 		return
 	}
-	g.log.Info().Str("exchange", intent.Exchange).Str("resource", intent.Resource).Str("outcome", verdict.String()).Msg("a write in doubt is settled")
+	g.log.Info().Str("exchange", intent.Exchange).Str("resource", intent.Resource).Str("outcome", settled.String()).Msg("a write in doubt is settled")
 }
 
 // doubtful is what is known of a write in doubt.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -33,13 +34,13 @@ func TestWhatIsOvertakenWhileItIsAskedAbout(t *testing.T) {
 	var u unsettled
 	d := &inDoubt{intent: audit.Record{Op: scim.PatchUser.String(), Resource: "Users/1"}}
 	u.add(d)
-	if due := u.take(time.Now()); len(due) != 1 || u.isTold(d) {
+	if due := u.take(time.Now(), 1); len(due) != 1 {
 		t.Fatalf("got %v", due)
 	}
 	if gone := u.overtaken("Users/2"); len(gone) != 0 {
 		t.Errorf("got %v for another resource", gone)
 	}
-	if gone := u.overtaken("Users/1"); len(gone) != 1 || !u.isTold(d) {
+	if gone := u.overtaken("Users/1"); len(gone) != 1 || u.claim(d) {
 		t.Errorf("got %v, want it once", gone)
 	}
 	if gone := u.overtaken("Users/1"); len(gone) != 0 {
@@ -47,5 +48,59 @@ func TestWhatIsOvertakenWhileItIsAskedAbout(t *testing.T) {
 	}
 	if u.rested(); u.n.Load() != 0 {
 		t.Error("it is still there")
+	}
+}
+
+// One person asks at a time, about so many; what was found out is told, however often the
+// log can't take it, and isn't found out anew.
+func TestWhatWasFoundOutIsTold(t *testing.T) {
+	var u unsettled
+	now := time.Now()
+	one, other := &inDoubt{intent: audit.Record{Resource: "Users/1"}}, &inDoubt{intent: audit.Record{Resource: "Users/2"}}
+	u.add(one)
+	u.add(other)
+	if due := u.take(now, 1); len(due) != 1 || due[0] != one || u.take(now, 1) != nil {
+		t.Fatalf("got %v, want the first, and nothing for another caller", due)
+	}
+	if !u.claim(one) || u.claim(one) || u.claim(other) {
+		t.Error("want it claimed once")
+	}
+	u.putBack(one, &verdict{translate.Done, ""})
+	if gone := u.overtaken("Users/1"); len(gone) != 0 {
+		t.Errorf("got %v, want what was found out to stay", gone)
+	}
+	u.rested()
+	if due := u.take(now, 2); len(due) != 1 || due[0] != other {
+		t.Errorf("got %v, want the other one alone", due)
+	}
+	u.rested() // without a claim: it was ended before
+	if due := u.take(now.Add(2*againAfter), 2); len(due) != 2 || u.n.Load() != 2 {
+		t.Errorf("got %v, want both", due)
+	}
+}
+
+// What something in between may have answered is no acceptance of a token; AWS's own
+// refusal of it ends one.
+func TestATokenIsAcceptedByAnAnswerOfAWS(t *testing.T) {
+	g, _, _ := idle(t)
+	f := func(status int, known bool) {
+		t.Helper()
+		x := g.begin()
+		x.Token, x.Calls, x.lastAWS.Status = []byte("a-token"), 1, status
+		x.actor = g.journal.Actor(x.Token)
+		x.known = g.tenants[0].seen.Knows(x.actor)
+		g.judgeToken(x)
+		if now := g.tenants[0].seen.Knows(x.actor); now != known || x.known != known {
+			t.Errorf("got known %v, and %v for the exchange, behind a %d, want %v", now, x.known, status, known)
+		}
+	}
+	for _, status := range []int{302, 400, 403, 418, 429, 500, 0} {
+		f(status, false)
+	}
+	for _, status := range []int{200, 201, 204, 404, 409} {
+		f(status, true)
+		f(403, true)
+		f(401, false)
+		f(400, false)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -62,6 +63,56 @@ func TestWritesInDoubtAreSettled(t *testing.T) {
 			`{`+patchOp+`,"Operations":[{"op":"remove","path":"members","value":[{"value":"USER"}]}]}`, want)
 		f("group's deletion "+want, lost(standin.DeleteGroup), "deleteGroup", "DELETE", "/Groups/GROUP", "", want)
 		f("failure "+want, standin.Fault{Operation: standin.DeleteUser, Act: standin.Refuse, When: when, Times: 3}, "deleteUser", "DELETE", "/Users/USER", "", want)
+	}
+}
+
+// What AWS's lists show late isn't taken for what was not done.
+func TestWhatListsShowLateIsSettledLater(t *testing.T) {
+	f := func(late, op string, fault standin.Operation, ask func(c *scene, ids []string) (look string)) {
+		t.Run(late, func(t *testing.T) {
+			t.Parallel()
+			c := play(t, stage{aws: standin.Options{Switches: standin.Positions{late: "5"}}, settings: func(s *proxy.Settings) { s.Pace.Settle = 4 * time.Second }})
+			ids := c.people(2)
+			c.aws.Inject(standin.Fault{Operation: fault, Act: standin.Refuse, When: standin.After})
+			look := ask(c, ids)
+			for range 5 { // others look: the delay is over before the settle time is
+				c.send(c.direct, "GET", look, "")
+			}
+			if got := c.settled(op); got != "ok" {
+				t.Errorf("got %s of what AWS has done", got)
+			}
+		})
+	}
+	f("read-delay", "createUser", standin.CreateUser, func(c *scene, _ []string) string {
+		c.send(c.gateway, "POST", "/Users", `{`+soundUser+`}`)
+		return "/Users"
+	})
+	f("membership-delay", "patchGroup", standin.PatchGroup, func(c *scene, ids []string) string {
+		group, err := c.aws.AddGroup(`{"displayName":"Engineers"}`, ids[0])
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.send(c.gateway, "PATCH", "/Groups/"+group, `{`+patchOp+`,"Operations":[{"op":"add","path":"members","value":[{"value":"`+ids[1]+`"}]}]}`)
+		return "/Groups?filter=" + url.QueryEscape(`id eq "`+group+`" and members eq "`+ids[1]+`"`)
+	})
+}
+
+// Any request that brings a token which AWS has accepted before has what is in doubt found
+// out, whatever becomes of the request itself.
+func TestWhateverIsAskedSettles(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Pace.Settle = time.Millisecond }})
+	id := c.user("grace@example.test", "")
+	c.through(200, "GET", "/Users/"+id, "")
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.HangUp})
+	c.through(429, "PATCH", "/Users/"+id, `{`+patchOp+`,"Operations":[{"op":"replace","path":"title","value":"Admiral"}]}`)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c.through(400, "POST", "/Users", `{`) // of which AWS isn't asked
+		if text := readFile(c.t, c.audit); strings.Contains(text, `"event":"settled"`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the log never tells what became of it")
+		}
 	}
 }
 
