@@ -227,6 +227,7 @@ func (j *Journal) Close() error {
 	if closeErr := j.file.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("cannot close audit file %q: %w", j.name, closeErr)
 	}
+	_ = j.alone.Close() // which ends the lock; of a stream there is none
 	return err
 }
 

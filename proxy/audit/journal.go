@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/hex"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,6 +88,7 @@ const (
 type Journal struct {
 	name   string // in errors
 	file   file
+	alone  *os.File // locked; nil for a stream
 	config string
 	now    func() time.Time
 	macs   *sync.Pool // of hash.Hash, keyed

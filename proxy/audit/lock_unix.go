@@ -9,7 +9,7 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW
 
-// lock keeps other processes from writing to the file. It ends with the process.
+// lock keeps other processes from locking the file. It ends with the process.
 func lock(f *os.File) error {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }

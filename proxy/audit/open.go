@@ -54,12 +54,15 @@ func open(s Settings, h hooks) (*Journal, error) {
 		j.file = stream{os.Stdout}
 	default:
 		var err error
-		if f, found, err = openLog(s.File, &h); err != nil {
+		if j.alone, err = h.alone(s.File); err != nil {
 			return nil, err
+		}
+		if f, found, err = openLog(s.File, &h); err != nil {
+			return nil, errors.Join(err, j.alone.Close())
 		}
 		j.file = logFile{f, s.File}
 		if err := j.segment.begin(f, found); err != nil {
-			return nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", s.File, err), f.Close())
+			return nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", s.File, err), f.Close(), j.alone.Close())
 		}
 	}
 	j.file = h.wrapped(j.file)
@@ -71,6 +74,7 @@ func open(s Settings, h hooks) (*Journal, error) {
 		}
 		j.mu.Unlock()
 		_ = j.file.Close()
+		_ = j.alone.Close()
 		return nil, err
 	}
 	if err := j.segment.takeReserve(); err != nil { // the disk is full already
@@ -186,7 +190,21 @@ func readRecord(at place, rec *Record) error {
 	return json.Unmarshal(line, rec)
 }
 
-// openLog opens, locks and reads a log.
+// alone keeps other processes from the log, its closed segments and what stands beside it,
+// before any of that is touched. The lock has a file of its own, since the log's name goes
+// from one file to another.
+func (h *hooks) alone(path string) (*os.File, error) {
+	f, err := h.make(path+".lock", os.O_RDWR|noFollow, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open audit file: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot lock audit file %q: is another process writing to it? %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// openLog opens and reads a log.
 func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", path, at.Mode().Type())
@@ -197,9 +215,6 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	f, err := h.make(path, os.O_RDWR|os.O_APPEND|noFollow, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)
-	}
-	if err := lock(f); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("cannot lock audit file %q: is another process writing to it? %w", path, err), f.Close())
 	}
 	_ = h.remove(path + ".new")     // of a change of segments that a crash has cut off
 	_ = h.remove(path + ".reserve") // of an earlier life: on a full disk, the room to begin in

@@ -50,6 +50,36 @@ func TestOpenMakesLogAndKeyForTheOwnerAlone(t *testing.T) {
 	}
 }
 
+// Who is refused a log has touched nothing of it, at whatever step of a change of segments
+// it comes.
+func TestARefusedOpenTouchesNothing(t *testing.T) {
+	for _, step := range []string{"make", "rename", "syncdir"} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		asked := 0
+		second := func(op, _, _ string) error {
+			if op == step {
+				if _, err := Open(Settings{File: path}); err == nil || !strings.Contains(err.Error(), "another process") {
+					t.Errorf("got %v for a second writer, want a refusal", err)
+				}
+				asked++
+			}
+			return nil
+		}
+		h := hooks{}
+		j, err := open(Settings{File: path, RotateSize: 2000}, hooks{step: func(op, name, to string) error { return h.tell(op, name, to) }})
+		must(t, err)
+		h.step = second
+		for n := range 40 {
+			must(t, j.Answer(&Record{Exchange: "X", Reply: 200 + n}, Ordinary))
+		}
+		h.step = nil
+		must(t, j.Close())
+		if _, err := VerifyFile(path, nil); err != nil || asked < 3 {
+			t.Errorf("%s: got %v behind %d second writers, want a whole log", step, err, asked)
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	log, _ := sample(t)
 	f := func(what, message string, prepare func(path string) Settings) {

@@ -43,19 +43,12 @@ func (g *segment) dropReserve() {
 	}
 }
 
-// create makes an empty file that is locked, in the place of whatever has the name.
+// create makes an empty file, in the place of whatever has the name.
 func (g *segment) create(name string) (*os.File, error) {
 	if err := g.hooks.remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	f, err := g.hooks.make(name, os.O_RDWR|os.O_APPEND|os.O_EXCL|noFollow, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := lock(f); err != nil {
-		return nil, errors.Join(err, f.Close(), g.hooks.remove(name))
-	}
-	return f, nil
+	return g.hooks.make(name, os.O_RDWR|os.O_APPEND|os.O_EXCL|noFollow, 0o600)
 }
 
 // refill makes a new reserve when the disk has room again; then ordinary records are
