@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -90,7 +91,7 @@ func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "kind is user_deletes, group_deletes, deactivations or removals; for is a time such as 1h, 24h at most", http.StatusBadRequest)
 		return
 	}
-	if err := g.journal.Notice("guard_release", &audit.Record{Tenant: t.name, Findings: []string{kind.String() + " " + while.String()}}); err != nil {
+	if err := g.journal.Notice("guard_release", &audit.Record{Tenant: t.name, Client: askerOf(r).String(), Findings: []string{kind.String() + " " + while.String()}}); err != nil {
 		http.Error(w, "the release cannot be recorded: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -107,7 +108,8 @@ func answerJSON(w http.ResponseWriter, value any) {
 }
 
 // adminOnly lets in who has the token, if there is one, else who asks for the loopback
-// by such a name: no web page reaches it by DNS rebinding.
+// by such a name: no web page reaches it by DNS rebinding. Others are counted, recorded and
+// limited.
 func (g *Gateway) adminOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
@@ -116,15 +118,36 @@ func (g *Gateway) adminOnly(next http.Handler) http.Handler {
 		switch {
 		case g.adminToken != nil && subtle.ConstantTimeCompare(given[:], wanted[:]) != 1:
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "this listener wants the token of admin.token_file", http.StatusUnauthorized)
+			g.refuseAdmin(w, r, http.StatusUnauthorized, "token", "this listener wants the token of admin.token_file")
 		case g.adminToken == nil && (!onLoopback(host) && !onLoopback(host+":80") || strings.ContainsAny(host, "/@")):
-			http.Error(w, "this listener answers to localhost only", http.StatusMisdirectedRequest)
-		case r.Method == "POST" && r.Header.Get("Origin") != "": // a web page, not a command
-			http.Error(w, "this listener takes no orders from web pages", http.StatusForbidden)
+			g.refuseAdmin(w, r, http.StatusMisdirectedRequest, "host", "this listener answers to localhost only")
+		case r.Header.Get("Origin") != "": // a web page, not a command
+			g.refuseAdmin(w, r, http.StatusForbidden, "origin", "this listener answers no web pages")
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+func (g *Gateway) refuseAdmin(w http.ResponseWriter, r *http.Request, status int, why, text string) {
+	g.metrics.adminRefused.WithLabelValues(why).Inc()
+	address := askerOf(r)
+	if !g.strangers.Allow(address, time.Now()) {
+		g.journal.Omit()
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many requests that this listener refuses", http.StatusTooManyRequests)
+		return
+	}
+	if err := g.journal.Refuse(&audit.Record{Event: audit.EventAdmin, Client: address.String(), Reply: status, Findings: []string{why}}, audit.Riding); err != nil {
+		g.log.Error().Err(err).Msg("cannot record a refusal of the admin listener")
+	}
+	http.Error(w, text, status)
+}
+
+// askerOf is the address of who asks.
+func askerOf(r *http.Request) netip.Addr {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return from.Addr().Unmap()
 }
 
 // readSecret reads a file that holds one secret and nothing else.

@@ -21,8 +21,8 @@ import (
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
-	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/rules"

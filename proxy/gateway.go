@@ -59,10 +59,11 @@ type Gateway struct {
 	metrics  *metrics
 	log      zerolog.Logger
 
-	tls        *tls.Config // nil if something else does TLS
-	allow      networks    // none: all
-	proxies    networks    // whose X-Forwarded-For is believed
-	adminToken []byte      // nil: the loopback is enough
+	tls        *tls.Config     // nil if something else does TLS
+	allow      networks        // none: all
+	proxies    networks        // whose X-Forwarded-For is believed
+	adminToken []byte          // nil: the loopback is enough
+	strangers  *tokens.Guesses // at the admin listener
 	leavers    *leavers.List
 	mysteries  mysteries
 	jobs       *jobs
@@ -95,7 +96,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.level %q is not debug, info, warn or error", s.Log.Level)
 	}
-	g := &Gateway{settings: s, all: s.all(p, s.Audit.Config), hurry: make(chan struct{}), log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
+	g := &Gateway{settings: s, all: s.all(p, s.Audit.Config), hurry: make(chan struct{}), strangers: tokens.NewGuesses(1, 10), log: zerolog.New(zerolog.SyncWriter(log)).Level(level).With().Timestamp().Logger()}
 	if g.tenants, err = newTenants(g.all); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type metrics struct {
 	guard         *prometheus.CounterVec // tenant, kind, verdict
 	unexplained   prometheus.Counter
 	authFailures  *prometheus.CounterVec // tenant
+	adminRefused  *prometheus.CounterVec // why
 	drift         prometheus.Gauge
 
 	known sync.Map // labels → prometheus.Counter, so that no text is made per request
@@ -66,6 +67,8 @@ func newMetrics(g *Gateway) *metrics {
 			Help: "Refusals of AWS that no rule foresaw."}),
 		authFailures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_auth_failures_total",
 			Help: "Requests whose token was refused, by the gateway or by AWS, or not tried."}, []string{"tenant"}),
+		adminRefused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scimgate_admin_refused_total",
+			Help: "Requests that the admin listener refused, by why: token, host or origin."}, []string{"why"}),
 		drift: prometheus.NewGauge(prometheus.GaugeOpts{Name: "scimgate_schema_drift",
 			Help: "Attributes that AWS lists in its schemas and the gateway leaves out."}),
 	}
@@ -73,7 +76,7 @@ func newMetrics(g *Gateway) *metrics {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.authFailures, m.drift,
+	m.registry.MustRegister(m.requests, m.duration, m.calls, m.callDuration, m.findings, m.wait, m.panics, m.deactivations, m.guard, m.unexplained, m.authFailures, m.adminRefused, m.drift,
 		gauge("scimgate_open_deactivations", "Users whose deactivation AWS has not shown yet: they may still have access.", nil,
 			func() float64 { return float64(g.leavers.Len()) }),
 		gauge("scimgate_audit_writable", "1 while records can be made durable; 0.5 while only those of what takes access away can.", nil, g.auditWritable),

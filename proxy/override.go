@@ -57,7 +57,7 @@ func (p Policy) overriddenBy(what string) (*Policy, error) {
 }
 
 // order puts an override in force, or ends it: "end".
-func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
+func (g *Gateway) order(t *Tenant, what string, while time.Duration, client string) error {
 	g.ordering.Lock()
 	defer g.ordering.Unlock()
 	var changed *Policy
@@ -72,7 +72,7 @@ func (g *Gateway) order(t *Tenant, what string, while time.Duration) error {
 			return err
 		}
 	}
-	if err := g.journal.Notice(audit.EventConfig, &audit.Record{Tenant: t.name, Findings: []string{"override " + what + " for " + while.String()}}); err != nil {
+	if err := g.journal.Notice(audit.EventConfig, &audit.Record{Tenant: t.name, Client: client, Findings: []string{"override " + what + " for " + while.String()}}); err != nil {
 		return fmt.Errorf("cannot record the override: %w", err)
 	}
 	if what == "end" {
@@ -106,7 +106,7 @@ func (g *Gateway) answerOverride(w http.ResponseWriter, r *http.Request) {
 		if err != nil { // whose text would quote what may have been pasted by mistake
 			err = fmt.Errorf("for is a time such as 1h, %s at most", maxOverride)
 		} else {
-			err = g.order(t, r.FormValue("what"), while)
+			err = g.order(t, r.FormValue("what"), while, askerOf(r).String())
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)

@@ -105,8 +105,8 @@ func TestTheLibraryIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestWebPagesGiveNoOrders(t *testing.T) {
-	g := &Gateway{}
+func TestWebPagesAreAnsweredNothing(t *testing.T) {
+	g, _, _ := idle(t)
 	served := g.adminOnly(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	f := func(method, origin string, want int) {
 		t.Helper()
@@ -118,10 +118,11 @@ func TestWebPagesGiveNoOrders(t *testing.T) {
 			t.Errorf("got %d for %s of %q, want %d", w.Code, method, origin, want)
 		}
 	}
-	f("POST", "", 200)
-	f("POST", "https://elsewhere.example.test", 403)
-	f("POST", "null", 403)
-	f("GET", "https://elsewhere.example.test", 200)
+	for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS"} {
+		f(method, "", 200)
+		f(method, "https://elsewhere.example.test", 403)
+		f(method, "null", 403)
+	}
 }
 
 // A configuration is in force whole, and recorded, or not at all.
@@ -155,7 +156,7 @@ func TestRecordsNameWhatWasInForce(t *testing.T) {
 		}
 	}
 	before := g.begin()
-	if err := g.order(g.tenants[0], "observe", time.Hour); err != nil {
+	if err := g.order(g.tenants[0], "observe", time.Hour, "127.0.0.1"); err != nil {
 		t.Fatal(err)
 	}
 	during := g.begin()
@@ -163,14 +164,14 @@ func TestRecordsNameWhatWasInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := g.begin()
-	if err := g.order(g.tenants[0], "end", 0); err != nil {
+	if err := g.order(g.tenants[0], "end", 0, "127.0.0.1"); err != nil {
 		t.Fatal(err)
 	}
 	f(before, s.Audit.Config, false, false)
 	f(during, s.Audit.Config, false, true)
 	f(after, "cafe", true, true)
 	f(g.begin(), "cafe", true, false)
-	if err := g.order(g.tenants[0], "SG401=off", time.Hour); err == nil {
+	if err := g.order(g.tenants[0], "SG401=off", time.Hour, "127.0.0.1"); err == nil {
 		t.Error("an order is taken that this policy can't follow")
 	}
 	if err := g.journal.Refuse(g.recordFor(before), audit.Durable); err != nil {

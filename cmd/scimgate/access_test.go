@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -173,9 +175,39 @@ func TestAdminListenerWantsItsToken(t *testing.T) {
 			t.Errorf("got %d for %q, want %d", resp.StatusCode, authorization, want)
 		}
 	}
+	right := "Bearer an-admin-token-of-enough-length"
 	f("", 401)
 	f("Bearer another", 401)
-	f("Bearer an-admin-token-of-enough-length", 200)
+	f(right, 200)
+	for range 8 {
+		f("Bearer a-third", 401)
+	}
+	for range 20 {
+		f("Bearer a-third", 429)
+	}
+	f(right, 200) // whatever others do
+	req, err := http.NewRequest("GET", "http://127.0.0.1:"+port+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", right)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), `scimgate_admin_refused_total{why="token"} 30`) {
+		t.Errorf("got %v, want 30 counted in\n%s", err, text)
+	}
+	recorded := 0
+	for _, r := range c.records() {
+		if r["event"] == "admin" && r["client"] == "127.0.0.1" && fmt.Sprint(r["reply"], r["findings"]) == "401 [token]" {
+			recorded++
+		}
+	}
+	if recorded != 10 {
+		t.Errorf("got %d records, want 10 of 30", recorded)
+	}
 	if err := (proxy.Settings{Admin: proxy.Admin{Address: "0.0.0.0:1"}}).Check(); err == nil || !strings.Contains(err.Error(), "admin.token_file") {
 		t.Errorf("got %v, want the token demanded", err)
 	}

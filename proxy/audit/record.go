@@ -38,6 +38,7 @@ const (
 	EventFault      = "fault"       // of a gap, the first record of a segment: the one before ended in a fault, and what it holds behind the record before this one doesn't count; of an outcome: it could not be recorded
 	EventRetired    = "retired"     // segments were deleted by their number; the findings name their last record
 	EventReopened   = "reopened"    // the first record after Reopen
+	EventAdmin      = "admin"       // of a refusal: by the admin listener; the findings say what for
 	EventSettled    = "settled"     // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
 
