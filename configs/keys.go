@@ -69,6 +69,7 @@ var docs = map[string][2]string{
 	"listen.max_bodies_bytes":        {"of the large bodies together that are being read or carried out, those above 16 KiB; others wait", "32MiB"},
 	"listen.max_head_bytes":          {"request line and headers", "16KiB"},
 	"listen.max_conns":               {"open at once", "1024"},
+	"listen.max_conns_per_address":   {"of one client's address, but for trusted proxies", "512"},
 	"listen.read_timeout":            {"for a whole request to arrive", "20s"},
 	"listen.idle_timeout":            {"between two requests", "75s"},
 	"listen.drain_delay":             {"at SIGTERM, between failing readiness and closing the listener", "5s; 0 on the loopback"},

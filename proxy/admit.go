@@ -228,8 +228,11 @@ func (g *Gateway) refuseBytes(fault wire.Fault, peer net.Addr) []byte {
 		x.Client = x.address.String()
 	}
 	r := closing(x.unsound(fault.String()))
-	if fault == wire.NoRoom {
+	switch fault {
+	case wire.NoRoom:
 		r = closing(x.again(soon, "The gateway is at work on as many large requests as it has memory for (listen.max_bodies_bytes).", nil))
+	case wire.Crowded:
+		r = closing(x.again(soon, "Too many connections are open from this address (listen.max_conns_per_address).", nil))
 	}
 	if err := g.record(x, r); err != nil {
 		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")

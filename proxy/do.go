@@ -41,6 +41,9 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 		if op.HasID() && !op.Is(scim.Discovery) && !scim.IsID(req.Target.ID) { // it would be another URL
 			return scim.Response{}, &translate.Incomplete{Detail: "There is an id that AWS would not assign. Nothing was sent for it.", Response: scim.Response{Status: 400}}
 		}
+		if err := x.keep(req.Holds); err != nil {
+			return scim.Response{}, err
+		}
 		if err := x.enterFound(req.Target); err != nil {
 			return scim.Response{}, err
 		}

@@ -62,7 +62,9 @@ type Exchange struct {
 
 	conn    net.Conn // of the client, or nil
 	answers *answers
-	places  int // that it has taken of them
+	places  int   // that it has taken of them
+	kept    int64 // bytes of lists
+	lists   *room.Room
 }
 
 // begin starts an exchange.
@@ -72,7 +74,7 @@ func (g *Gateway) beginFor(t *Tenant) *Exchange {
 	now := time.Now()
 	return &Exchange{
 		ID: ulid.Make().String(), Began: now, Deadline: now.Add(t.patience), scheme: g.scheme,
-		tenant: t, policy: t.inForce(now), prefix: t.prefix, answers: &g.answers,
+		tenant: t, policy: t.inForce(now), prefix: t.prefix, answers: &g.answers, lists: g.lists,
 	}
 }
 
@@ -120,6 +122,24 @@ func (x *Exchange) doneWith() {
 		x.answers[i].Give(x.ask(1, false))
 	}
 	x.places = 0
+}
+
+// maxKeptLists bounds what is kept of AWS's lists while the next pages are read, such as the
+// members of groups, in bytes together.
+const maxKeptLists = 32 << 20
+
+// keep takes room for what is kept of lists, until the exchange ends; who finds none ends,
+// since those who wait for more hold some.
+func (x *Exchange) keep(n int) error {
+	more := int64(n) - x.kept
+	if n <= wire.Small || more <= 0 {
+		return nil
+	}
+	if !x.lists.Take(x.ask(more, x.revokes()), x.Began) {
+		return &scim.CallError{Reason: scim.NoRoom, RetryAfter: soon, Err: errNoRoom}
+	}
+	x.kept += more
+	return nil
 }
 
 // ask is the exchange's share of something.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -98,4 +99,30 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	f(scim.PatchUser, wire.Small+1, 200)
 	first.Close()
 	f(scim.ListUsers, 4<<20, 200)
+}
+
+// What is kept of lists has a bound for all, and who finds no room ends; an eighth is for
+// what takes access away.
+func TestListsThatAreKeptAreBounded(t *testing.T) {
+	g := &Gateway{lists: room.New(maxKeptLists, 0, room.Reserved)}
+	exchange := func(op scim.Operation) *Exchange {
+		return &Exchange{lists: g.lists, tenant: &Tenant{}, Target: scim.Target{Operation: op}}
+	}
+	first, second, small, revoking := exchange(scim.GetGroup), exchange(scim.ListGroups), exchange(scim.GetGroup), exchange(scim.DeleteGroup)
+	f := func(x *Exchange, n int, fits bool) {
+		t.Helper()
+		var failure *scim.CallError
+		if err := x.keep(n); (err == nil) != fits || !fits && (!errors.As(err, &failure) || failure.Reason != scim.NoRoom) {
+			t.Errorf("got %v for %d bytes, want that they fit: %v", err, n, fits)
+		}
+	}
+	const most = maxKeptLists - maxKeptLists/8
+	f(first, most/2, true)
+	f(first, most, true)
+	f(second, wire.Small+1, false)
+	f(small, wire.Small, true)
+	f(revoking, maxKeptLists/8, true)
+	f(revoking, maxKeptLists/8+1, false)
+	first.leave()
+	f(second, most-maxKeptLists/8, true)
 }

@@ -69,6 +69,7 @@ type Gateway struct {
 	jobs       *jobs
 	room       *room.Room // of large bodies
 	answers    answers
+	lists      *room.Room // what is kept of them
 	unread     *room.Room // of large answers to clients
 	scheme     string     // of the URLs by which clients reach it
 
@@ -135,6 +136,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	}
 	g.room, g.unread = room.New(int64(s.Listen.MaxBodiesBytes), roomWait, how), room.New(maxUnread, roomWait, how)
 	g.answers, g.jobs = newAnswers(how), newJobs(how)
+	g.lists = room.New(maxKeptLists, 0, how|room.Reserved)
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"

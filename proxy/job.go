@@ -64,7 +64,7 @@ func (x *Exchange) long() bool {
 // detached is a copy of the exchange that may outlive its handler.
 func (x *Exchange) detached() *Exchange {
 	y := *x
-	y.Deadline, y.places, y.conn = x.Began.Add(longest), 0, nil
+	y.Deadline, y.places, y.kept, y.conn = x.Began.Add(longest), 0, 0, nil
 	y.RawTarget, y.Token, y.presented = bytes.Clone(x.RawTarget), bytes.Clone(x.Token), bytes.Clone(x.presented)
 	y.Document = bytes.Clone(x.Document)
 	y.Body, y.Verdict.Document = y.Document, y.Document

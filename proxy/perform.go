@@ -91,6 +91,8 @@ func (x *Exchange) leave() {
 	}
 	x.lane, x.foundLane = nil, nil
 	x.doneWith()
+	x.lists.Give(x.ask(x.kept, false))
+	x.kept = 0
 }
 
 // enterFound takes a create, which is in the lane of a name, into that of the resource that

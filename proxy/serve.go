@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -86,7 +87,11 @@ func (g *Gateway) secured(l net.Listener) net.Listener {
 	if g.tls != nil {
 		l = tls.NewListener(l, g.tls)
 	}
-	return wire.Listen(l, wire.Handling{Bodies: g.room, Most: g.settings.Listen.MaxBodyBytes, Of: g.whose, Refuse: g.refuseBytes})
+	return wire.Listen(l, wire.Handling{
+		Bodies: g.room, Most: g.settings.Listen.MaxBodyBytes, Of: g.whose, Refuse: g.refuseBytes,
+		PerAddress: g.settings.Listen.MaxConnsPerAddress,
+		Exempt:     func(a netip.Addr) bool { return g.settings.Listen.TLSTerminatedInFront || g.proxies.has(a) },
+	})
 }
 
 // lastMoment is how long before the end of the grace time the calls to AWS are ended

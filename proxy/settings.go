@@ -49,14 +49,18 @@ type Listen struct {
 	// TrustedProxies are networks whose X-Forwarded-For is believed.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
-	MaxBodyBytes   int           `yaml:"max_body_bytes"`   // of a request, 16 MiB: a wizard app PUTs whole groups
-	MaxBodiesBytes int           `yaml:"max_bodies_bytes"` // of the large ones together, above 16 KiB each, 32 MiB; others wait
-	MaxHeadBytes   int           `yaml:"max_head_bytes"`   // request line and headers, 16 KiB
-	MaxConns       int           `yaml:"max_conns"`        // open at once, 1024
-	ReadTimeout    time.Duration `yaml:"read_timeout"`     // of a whole request, 20 s
-	IdleTimeout    time.Duration `yaml:"idle_timeout"`     // between two requests, 75 s
-	DrainDelay     time.Duration `yaml:"drain_delay"`      // between failing readiness and closing the listener, 5 s; 0 on a loopback address
-	ShutdownWithin time.Duration `yaml:"shutdown_within"`  // for what is under way at SIGTERM, 25 s
+	MaxBodyBytes   int `yaml:"max_body_bytes"`   // of a request, 16 MiB: a wizard app PUTs whole groups
+	MaxBodiesBytes int `yaml:"max_bodies_bytes"` // of the large ones together, above 16 KiB each, 32 MiB; others wait
+	MaxHeadBytes   int `yaml:"max_head_bytes"`   // request line and headers, 16 KiB
+	MaxConns       int `yaml:"max_conns"`        // open at once, 1024
+	// MaxConnsPerAddress are those of one client's address, 512, but for trusted proxies,
+	// and for what does TLS in front.
+	MaxConnsPerAddress int `yaml:"max_conns_per_address"`
+
+	ReadTimeout    time.Duration `yaml:"read_timeout"`    // of a whole request, 20 s
+	IdleTimeout    time.Duration `yaml:"idle_timeout"`    // between two requests, 75 s
+	DrainDelay     time.Duration `yaml:"drain_delay"`     // between failing readiness and closing the listener, 5 s; 0 on a loopback address
+	ShutdownWithin time.Duration `yaml:"shutdown_within"` // for what is under way at SIGTERM, 25 s
 }
 
 // Admin is where operators look: health, metrics.
@@ -89,6 +93,7 @@ func (s Settings) WithDefaults() Settings {
 	otherwise(&s.Listen.MaxBodiesBytes, max(32<<20, s.Listen.MaxBodyBytes))
 	otherwise(&s.Listen.MaxHeadBytes, 16<<10)
 	otherwise(&s.Listen.MaxConns, 1024)
+	otherwise(&s.Listen.MaxConnsPerAddress, 512)
 	otherwise(&s.Listen.ReadTimeout, 20*time.Second)
 	otherwise(&s.Listen.IdleTimeout, 75*time.Second)
 	otherwise(&s.Listen.ShutdownWithin, 25*time.Second)
@@ -174,6 +179,7 @@ func (s Settings) Check() error {
 	for name, n := range map[string]int{
 		"listen.max_bodies_bytes": s.Listen.MaxBodiesBytes,
 		"listen.max_body_bytes":   s.Listen.MaxBodyBytes, "listen.max_head_bytes": s.Listen.MaxHeadBytes, "listen.max_conns": s.Listen.MaxConns,
+		"listen.max_conns_per_address": s.Listen.MaxConnsPerAddress,
 	} {
 		if n < 0 {
 			fault("%s is negative", name)

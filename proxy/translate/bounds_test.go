@@ -388,3 +388,53 @@ func TestCursorsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Windows of a list are bounded in bytes, and what is kept of pages is told before more is
+// asked for.
+func TestWindowsAreBounded(t *testing.T) {
+	const each = maxWindow / 4
+	m := NewMemory(Limits{Members: 100, Page: 100})
+	var held []int
+	one := func(req scim.Request) (scim.Response, error) {
+		held = append(held, req.Holds)
+		return ok(200, fmt.Sprintf(`{"nextCursor":"c%d","Resources":[{"id":"%s"}]}`, len(held), strings.Repeat("x", each-len(`{"id":""}`)))), nil
+	}
+	for start, want := range map[int]int{1: 4, 3: 4} {
+		held = nil
+		resp, err := m.List(scim.Target{Operation: scim.ListUsers, Query: scim.Query{StartIndex: start, HasCount: true, Count: 10}}, "", false)(one)
+		doc := gjson.ParseBytes(resp.Body)
+		if got := doc.Get("Resources.#").Int(); err != nil || int(got) != want || int(doc.Get("itemsPerPage").Int()) != want {
+			t.Errorf("got %d resources of %d bytes, %v, want %d", got, each, err, want)
+		}
+		if total := doc.Get("totalResults").Int(); int(total) <= start-1+want {
+			t.Errorf("got %d in all behind %d, want more", total, start-1+want)
+		}
+		if last := held[len(held)-1]; last != maxWindow {
+			t.Errorf("got %v told, want %d bytes at the end", held, maxWindow)
+		}
+	}
+}
+
+// So are the members of groups, also beside those of other groups.
+func TestWhatWalksKeepIsTold(t *testing.T) {
+	m := NewMemory(Limits{Members: 100, Page: 100})
+	var held []int
+	aws := func(req scim.Request) (scim.Response, error) {
+		held = append(held, req.Holds)
+		switch {
+		case req.Target.Operation == scim.ListGroups:
+			return ok(200, `{"Resources":[{"id":"g1","displayName":"a"},{"id":"g2","displayName":"b"}]}`), nil
+		case req.Target.Query.Cursor == "":
+			return ok(200, `{"nextCursor":"c","Resources":[{"id":"ada"},{"id":"bob"}]}`), nil
+		}
+		return ok(200, `{"Resources":[{"id":"eve"}]}`), nil
+	}
+	resp, err := m.List(scim.Target{Operation: scim.ListGroups}, "", true)(aws)
+	if err != nil || gjson.GetBytes(resp.Body, "Resources.1.members.#").Int() != 3 {
+		t.Fatalf("got %s %v", resp.Body, err)
+	}
+	two := 2 * (3 + perID)
+	if len(held) != 5 || held[2]-held[1] != two || held[3] <= held[1] || held[4]-held[3] != two {
+		t.Errorf("got %v told, want two ids more at the second page of each group, beside the groups before", held)
+	}
+}

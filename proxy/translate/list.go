@@ -68,8 +68,12 @@ func (m *Memory) fill(do Do, list scim.Response) (scim.Response, error) {
 	doc := gjson.ParseBytes(list.Body)
 	resources := doc.Get("Resources")
 	out := append([]byte(nil), list.Body[:resources.Index]...)
+	beside := func(req scim.Request) (scim.Response, error) {
+		req.Holds += len(out)
+		return do(req)
+	}
 	for i, group := range resources.Array() {
-		ids, resp, err := m.members(do, group.Get("id").Str)
+		ids, resp, err := m.members(beside, group.Get("id").Str)
 		if err != nil || !resp.OK() {
 			return resp, err
 		}
@@ -263,9 +267,37 @@ func (m *Memory) Users() int {
 	return m.users
 }
 
+// maxWindow bounds the resources of one answer, in bytes: it has fewer than were asked for
+// if they are larger (RFC 7644 §3.4.2.4 permits that).
+const maxWindow = 4 << 20
+
 // maxCounted bounds the pages that are read for somebody who asks for nothing but the
 // number.
 const maxCounted = 20
+
+// shown are the resources of an answer.
+type shown struct {
+	list  []gjson.Result
+	bytes int
+	full  bool
+	apart int // so many don't stand in a page of AWS's any more
+}
+
+// take takes one, if there is room.
+func (s *shown) take(r gjson.Result) {
+	if s.full = s.full || len(s.list) > 0 && s.bytes+len(r.Raw) > maxWindow; s.full {
+		return
+	}
+	s.list = append(s.list, r)
+	s.bytes += len(r.Raw)
+}
+
+// keep copies what would hold a whole page of AWS's.
+func (s *shown) keep() {
+	for ; s.apart < len(s.list); s.apart++ {
+		s.list[s.apart].Raw = strings.Clone(s.list[s.apart].Raw)
+	}
+}
 
 // slice reads the resources behind start, count of them at most.
 func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (scim.Response, error) {
@@ -278,7 +310,7 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 			from = known
 		}
 	}
-	var shown []gjson.Result
+	var shown shown
 	if count == 0 { // the number alone
 		from = w.marks[len(w.marks)-1]
 	}
@@ -288,10 +320,10 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 			size = m.limits.Page
 		}
 		target.Query = scim.Query{Filter: target.Query.Filter, HasCursor: true, Cursor: at.cursor, HasCount: true, Count: size}
-		resp, err := m.send(do, scim.Request{Target: target})
+		resp, err := m.send(do, scim.Request{Target: target, Holds: shown.bytes})
 		if err == nil && resp.Status == 404 && target.Query.Filter != "" { // AWS answers so for a member that it doesn't have (ListGroups)
 			w.total = at.at
-			return scim.Response{Status: 200, Body: listBody(at.at, start, shown), RequestID: resp.RequestID}, nil
+			return scim.Response{Status: 200, Body: listBody(at.at, start, shown.list), RequestID: resp.RequestID}, nil
 		}
 		if err != nil || !resp.OK() {
 			return resp, err
@@ -299,8 +331,8 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 		page := gjson.ParseBytes(resp.Body)
 		resources := page.Get("Resources").Array()
 		for i, r := range resources {
-			if i+at.at >= start && len(shown) < count {
-				shown = append(shown, r)
+			if i+at.at >= start && len(shown.list) < count {
+				shown.take(r)
 			}
 		}
 		at = mark{at.at + len(resources), strings.Clone(page.Get("nextCursor").Str)} // which would hold the whole page
@@ -309,14 +341,15 @@ func (m *Memory) slice(do Do, target scim.Target, w *window, start, count int) (
 		} else {
 			w.know(at)
 		}
-		if at.cursor == "" || count > 0 && len(shown) >= count && at.at >= start+count || count == 0 && pages >= maxCounted {
+		if at.cursor == "" || shown.full || count > 0 && len(shown.list) >= count && at.at >= start+count || count == 0 && pages >= maxCounted {
 			total := w.total
 			if total < 0 {
 				total = at.at + 1
 			}
-			resp.Body = listBody(total, start, shown)
+			resp.Body = listBody(total, start, shown.list)
 			return resp, nil
 		}
+		shown.keep()
 	}
 }
 

@@ -86,14 +86,17 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 	target := scim.Target{Operation: scim.ListUsers, Query: scim.Query{
 		Filter: scim.EqFilter("groups.value", group), HasCursor: true, Count: m.limits.Page, HasCount: true,
 	}}
+	held := 0
 	for range maxMarks {
-		resp, err = m.send(do, scim.Request{Target: target})
+		resp, err = m.send(do, scim.Request{Target: target, Holds: held})
 		if err != nil || !resp.OK() {
 			return nil, resp, err
 		}
 		page := gjson.ParseBytes(resp.Body)
 		page.Get("Resources").ForEach(func(_, user gjson.Result) bool {
-			ids = append(ids, strings.Clone(user.Get("id").Str)) // which would hold the whole page
+			id := strings.Clone(user.Get("id").Str) // which would hold the whole page
+			ids = append(ids, id)
+			held += len(id) + perID
 			return true
 		})
 		next := page.Get("nextCursor").Str
@@ -107,6 +110,9 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 	}
 	return nil, scim.Response{}, errEndless
 }
+
+// perID is what an id takes beside its bytes, in a list and in a set.
+const perID = 64
 
 // maxMembers bounds the members that are read of a group: AWS has 100,000 users at most
 // (IAM Identity Center quotas).

@@ -3,6 +3,7 @@ package wire
 import (
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -113,3 +114,68 @@ func TestSmallBodiesNeedNoRoom(t *testing.T) {
 	h.release()
 	left(2 * Small)
 }
+
+// One address has so many connections; one too many is told so at once, and others are
+// served.
+func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
+	refused := 0
+	l := Listen(pipes{make(chan net.Conn, 1)}, Handling{
+		Bodies: room.New(1<<20, 0, 0), Most: 1 << 20, PerAddress: 2,
+		Exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.9") },
+		Refuse: func(f Fault, _ net.Addr) []byte {
+			if f == Crowded {
+				refused++
+			}
+			return []byte("too many")
+		},
+	}).(*listener)
+	served := func(address string) (server net.Conn, yes bool) {
+		t.Helper()
+		client, other := net.Pipe()
+		t.Cleanup(func() { client.Close() })
+		l.Listener.(pipes).conns <- from{other, &net.TCPAddr{IP: net.ParseIP(address)}}
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, _ = io.WriteString(client, get)
+			_, _ = io.Copy(io.Discard, client)
+		}()
+		before := refused
+		n, err := io.ReadAtLeast(server, make([]byte, len(get)), len(get))
+		if (err == nil) != (n == len(get)) || (err == nil) == (refused > before) {
+			t.Errorf("got %d bytes, %v and %d refusals", n, err, refused-before)
+		}
+		return server, err == nil
+	}
+	first, _ := served("192.0.2.1")
+	for n, step := range []struct {
+		address string
+		want    bool
+	}{{"192.0.2.1", true}, {"192.0.2.1", false}, {"::ffff:192.0.2.1", false}, {"192.0.2.2", true}, {"192.0.2.9", true}, {"192.0.2.9", true}, {"192.0.2.9", true}} {
+		conn, yes := served(step.address)
+		if yes != step.want {
+			t.Errorf("%d: served %v, want %v", n, yes, step.want)
+		}
+		if !yes {
+			conn.Close()
+		}
+	}
+	first.Close()
+	first.Close()
+	if _, yes := served("192.0.2.1"); !yes {
+		t.Error("a place is not given back")
+	}
+	if _, yes := served("192.0.2.1"); yes {
+		t.Error("a place is given back twice")
+	}
+}
+
+// from is a connection of an address.
+type from struct {
+	net.Conn
+	address net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.address }

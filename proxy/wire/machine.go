@@ -26,7 +26,8 @@ const (
 	ChunkExtension
 	ChunkForm
 	Trailer
-	NoRoom // nothing is wrong with the request, but there is no memory for its body now
+	NoRoom  // nothing is wrong with the request, but there is no memory for its body now
+	Crowded // nor with it, but its address has too many connections
 )
 
 var texts = [...]string{
@@ -49,6 +50,7 @@ var texts = [...]string{
 	ChunkForm:        "a chunk is not well-formed",
 	Trailer:          "the body has a trailer",
 	NoRoom:           "there is no room for its body now",
+	Crowded:          "its address has too many connections",
 }
 
 func (f Fault) String() string {

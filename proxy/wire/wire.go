@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -19,20 +20,28 @@ import (
 	"github.com/scimgate/scimgate/proxy/room"
 )
 
-// Handling is what becomes of the messages of a listener.
+// Handling is what becomes of the connections of a listener, and of their messages.
 type Handling struct {
 	Bodies *room.Room                   // which they share, but for small ones
 	Most   int                          // bytes of a body; a larger one is left for the server to refuse, which doesn't read it
 	Of     func(target []byte) string   // who asks for room; of the target there is the beginning alone. nil: nobody in particular
 	Refuse func(Fault, net.Addr) []byte // called once for a connection with a fault: what is written as the last answer
+
+	PerAddress int                   // connections of one address; others are refused
+	Exempt     func(netip.Addr) bool // from that
 }
 
 // Listen looks at the bytes of all connections of a listener.
-func Listen(l net.Listener, h Handling) net.Listener { return &listener{l, h} }
+func Listen(l net.Listener, h Handling) net.Listener {
+	return &listener{Listener: l, Handling: h, open: map[netip.Addr]int{}}
+}
 
 type listener struct {
 	net.Listener
 	Handling
+
+	mu   sync.Mutex         // guards following
+	open map[netip.Addr]int // connections by address
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -40,7 +49,38 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, refuse: l.Refuse, machine: machine{most: uint64(l.Most), of: l.Of}, held: held{room: l.Bodies}}, nil
+	in := &conn{Conn: c, refuse: l.Refuse, machine: machine{most: uint64(l.Most), of: l.Of}, held: held{room: l.Bodies}}
+	if address, ok := addressOf(c); ok && !l.Exempt(address) {
+		if !l.enter(address) {
+			in.machine.fault = Crowded
+		}
+		in.left = func() { l.leave(address) }
+	}
+	return in, nil
+}
+
+func addressOf(c net.Conn) (netip.Addr, bool) {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	return tcp.AddrPort().Addr().Unmap(), true
+}
+
+// enter counts a connection, and tells whether its address has no more than it may.
+func (l *listener) enter(address netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[address]++
+	return l.open[address] <= l.PerAddress
+}
+
+func (l *listener) leave(address netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[address]--; l.open[address] == 0 {
+		delete(l.open, address)
+	}
 }
 
 // conn hands on bytes up to the end of a message, or to a fault. Read is called by
@@ -48,6 +88,7 @@ func (l *listener) Accept() (net.Conn, error) {
 type conn struct {
 	net.Conn
 	refuse func(Fault, net.Addr) []byte
+	left   func() // when it is closed, or nil
 
 	machine machine
 	held    held   // of the room, by this message
@@ -175,6 +216,9 @@ func (c *conn) Close() error {
 	c.mu.Unlock()
 	if first {
 		c.written()
+		if c.left != nil {
+			c.left()
+		}
 	}
 	return c.Conn.Close()
 }

@@ -22,6 +22,10 @@ type Request struct {
 	// something by the call, as far as is known; guards count them.
 	Loses int
 
+	// Holds is how many bytes the plan keeps of earlier answers, at least: nothing is sent
+	// if there is no room for them.
+	Holds int
+
 	// For the record of the call: the name of what has no document, paths that it sets or clears, and the ids of
 	// the members that it adds and removes.
 	Name                  string
