@@ -79,8 +79,16 @@ type line struct {
 	over bool // it is of no more use
 }
 
-func dial(b *book, address string) (*line, error) {
-	conn, err := net.DialTimeout("tcp", cmp.Or(b.address, address), 10*time.Second)
+func dial(b *book, address string) (*line, error) { return dialBy(&net.Dialer{}, b, address) }
+
+// dialFrom comes from another address of the loopback.
+func dialFrom(local string, b *book, address string) (*line, error) {
+	return dialBy(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}, b, address)
+}
+
+func dialBy(d *net.Dialer, b *book, address string) (*line, error) {
+	d.Timeout = 10 * time.Second
+	conn, err := d.Dial("tcp", cmp.Or(b.address, address))
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the gateway: %w", err)
 	}
