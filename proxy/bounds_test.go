@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -234,6 +235,74 @@ func TestDeactivationsAreDrivenOn(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A store that doesn't answer holds up nobody else's open deactivations, and of its own so
+// many are tried at once.
+func TestStoresAreDrivenSideBySide(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	stuck := make(chan net.Conn, 2*driveAtOnce)
+	go func() {
+		for {
+			conn, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			stuck <- conn
+		}
+	}()
+	tried := make(chan struct{}, 10)
+	answering := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { tried <- struct{}{} }))
+	defer answering.Close()
+	dir := t.TempDir()
+	_, line := tokens.Make("okta")
+	for name, text := range map[string]string{"gateway": line, "aws": "a-token"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := Settings{Audit: audit.Settings{File: filepath.Join(dir, "audit.jsonl")}}
+	for name, url := range map[string]string{"silent": "http://" + silent.Addr().String(), "answering": answering.URL} {
+		s.Tenants = append(s.Tenants, TenantSettings{
+			Name: name, Upstream: upstream.Settings{URL: url + "/scim/v2"},
+			Tokens: tokens.Settings{File: filepath.Join(dir, "gateway"), Upstream: "file:" + filepath.Join(dir, "aws")},
+		})
+	}
+	g, err := New(s, Policy{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range driveAtOnce + 1 {
+		if err := g.leavers.Add(leavers.Leaver{ID: fmt.Sprint("ada", n), Tenant: "silent", Since: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.leavers.Add(leavers.Leaver{ID: "grace", Tenant: "answering", Since: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.drive(ctx)
+	}()
+	for range driveAtOnce {
+		defer (<-stuck).Close()
+	}
+	<-tried
+	if len(stuck) > 0 {
+		t.Errorf("more than %d are tried at once", driveAtOnce)
+	}
+	stop()
+	g.closeStores(true)
+	<-done
+	if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+		t.Error(err)
+	}
 }
 
 // pipes is a listener of connections in memory.

@@ -85,6 +85,12 @@ func TestWordsAreBounded(t *testing.T) {
 	f("POST / HTTP/1.1\r\nContent-Length: "+strings.Repeat("0", 19)+"\r\n\r\n", LengthForm)
 	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 8)+"\r\n\r\n", 0)
 	f("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("0", 9)+"\r\n\r\n", ChunkForm)
+	var target []byte
+	m, h := machine{most: 1 << 20, of: func(t []byte) string { target = t; return "" }}, held{room: room.New(1<<20, 0, 0)}
+	m.take([]byte("POST /"+strings.Repeat("a", 2*keptTarget)+" HTTP/1.1\r\nContent-Length: 20000\r\n\r\n"), &h)
+	if len(target) != keptTarget || target[0] != '/' {
+		t.Errorf("got %d bytes of a target, want the first %d", len(target), keptTarget)
+	}
 }
 
 // Bodies that are small need no room, and no more than the room is ever promised.
