@@ -36,6 +36,9 @@ func (g *Gateway) adminServer() *http.Server {
 			fmt.Fprintf(w, "upstream: %s\n", g.upstreamState())
 			fmt.Fprintf(w, "open deactivations: %d\n", g.leavers.Len())
 			for _, t := range g.tenants {
+				if t.keeper != nil && t.keeper.Err() != nil {
+					fmt.Fprintf(w, "tokens: a file of %s has a fault\n", t.name)
+				}
 				if what, until := t.overridden(); what != "" {
 					fmt.Fprintf(w, "override: %s of %s until %s\n", what, t.name, until.Format(time.RFC3339))
 				}

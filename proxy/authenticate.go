@@ -37,6 +37,15 @@ func (g *Gateway) authenticate(x *Exchange) *Reply {
 	return x.refuse(http.StatusUnauthorized, "", strings.TrimRight(x.said(scim.TokenUnknown, ""), " "), nil)
 }
 
+// tokensChanged tells that the files of a tenant's tokens have a fault, or none any more.
+func (g *Gateway) tokensChanged(t *Tenant, err error) {
+	if err != nil {
+		g.log.Error().Err(err).Str("tenant", t.name).Msg("a file of tokens has a fault: tokens.file, tokens.upstream")
+		return
+	}
+	g.log.Info().Str("tenant", t.name).Msg("the files of tokens are sound again")
+}
+
 func (g *Gateway) tooManyGuesses(x *Exchange) *Reply {
 	g.metrics.authFailures.WithLabelValues(x.tenant.name).Inc()
 	return x.again(soon, "Too many requests with a token that AWS has not accepted yet.", nil)
@@ -59,7 +68,7 @@ func (g *Gateway) judgeToken(x *Exchange) {
 		g.metrics.authFailures.WithLabelValues(t.name).Inc()
 		x.known = false
 		err = t.seen.Refused(digest)
-	case x.lastAWS.OK() || status == http.StatusNotFound || status == http.StatusConflict: // others may come from something in between
+	case x.lastAWS.OK() || (status == http.StatusNotFound || status == http.StatusConflict) && !x.stray: // others may come from something in between
 		x.known = true
 		var left time.Duration
 		if left, err = t.seen.Accepted(digest, t.ends, x.Began); left > 0 {

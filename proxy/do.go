@@ -44,7 +44,7 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 		if err := x.keep(req.Holds); err != nil {
 			return scim.Response{}, err
 		}
-		if err := x.enterFound(req.Target); err != nil {
+		if err := g.enterFound(x, req.Target); err != nil {
 			return scim.Response{}, err
 		}
 		resp, err := g.call(x, &call{
@@ -57,7 +57,7 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 			attrs: req.Attrs, added: req.Added, removed: req.Removed,
 		})
 		if op == scim.CreateGroup && err == nil && resp.Status == 201 { // what comes for it by its id from now on waits for the rest
-			if err := x.enterFound(scim.Target{Operation: scim.PatchGroup, ID: gjson.GetBytes(resp.Body, "id").Str}); err != nil {
+			if err := g.enterFound(x, scim.Target{Operation: scim.PatchGroup, ID: gjson.GetBytes(resp.Body, "id").Str}); err != nil {
 				return resp, err
 			}
 		}
@@ -232,7 +232,8 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	}
 	x.lastAWS = resp
 	x.lastAWS.Body = nil // an exchange may be kept
-	stray := resp.Status == 404 && !x.policy.Observe && !x.policy.Plain && !gjson.ValidBytes(resp.Body)
+	x.stray = (resp.Status == 404 || resp.Status == 409) && !scim.IsError(resp.Body)
+	stray := x.stray && resp.Status == 404 && !x.policy.Observe && !x.policy.Plain
 	if c.Write {
 		if outcome == scim.UpstreamError && (resp.Status >= 500 || stray) { // it may have been carried out
 			outcome = scim.Unknown

@@ -55,6 +55,7 @@ type Exchange struct {
 	foundLane *pace.Turn    // of the one that a create has found or made, or nil
 	waited    time.Duration // for lane and budget
 	lastAWS   scim.Response // the last answer of AWS, for the record
+	stray     bool          // that was no document of AWS's, though its status says that it has looked
 	adopts    string        // the id of the user that a create takes over
 	doubt     bool          // a call was sent of which it isn't known what became
 	wrote     int           // writes that AWS carried out

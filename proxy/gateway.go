@@ -129,6 +129,11 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 			return nil, errors.Join(err, g.leavers.Close(), g.journal.Close())
 		}
 	}
+	for _, t := range g.tenants {
+		if t.keeper != nil {
+			t.keeper.Tell(func(err error) { g.tokensChanged(t, err) })
+		}
+	}
 	g.recall()
 	how := room.Manner(0)
 	if len(g.tenants) > 1 {

@@ -90,7 +90,7 @@ func (g *Gateway) counted(x *Exchange, kind guard.Kind) bool {
 	if g.leavers.Len() == 0 {
 		return false
 	}
-	l, open := g.leavers.Find(x.Target.ID)
+	l, _, open := g.leavers.Find(x.Target.ID)
 	return open && !l.Held && g.ofStore(l.Tenant, x.tenant)
 }
 

@@ -47,12 +47,12 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	if op == scim.CreateUser && x.adopts != "" { // a create that takes a user over, and may deactivate it
 		leaves, id = x.Verdict.Deactivates, x.adopts
 	}
-	inactive := translate.Inactive(resp.Body)
+	inactive, gone := translate.Inactive(resp.Body), resp.Status == 404 && !x.stray
 	switch {
-	case leaves && err == nil && (resp.Status == 404 || resp.OK() && (op == scim.DeleteUser || inactive)):
+	case leaves && err == nil && (gone || resp.OK() && (op == scim.DeleteUser || inactive)):
 		x.tenant.inactive.add(id)
 		g.metrics.deactivations.WithLabelValues(x.tenant.name, "ok").Inc()
-		g.noLeaver(x.tenant, id, "shown")
+		g.noLeaver(x.tenant, id, "shown", time.Now()) // what else is done to the user waits
 	case leaves && op == scim.DeleteUser && held(err): // it is the guard's to say when
 	case leaves:
 		result := "failed"
@@ -69,9 +69,9 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	case err != nil:
 	case (op.Is(scim.ReplaceUser|scim.PatchUser) || op == scim.CreateUser && x.adopts != "") && resp.OK() && x.Verdict.Activates:
 		x.tenant.inactive.remove(id)
-		g.noLeaver(x.tenant, id, "activated")
-	case op == scim.GetUser && (resp.Status == 404 || resp.OK() && inactive):
-		g.noLeaver(x.tenant, id, "shown")
+		g.noLeaver(x.tenant, id, "activated", time.Now())
+	case op == scim.GetUser && (gone || resp.OK() && inactive):
+		g.noLeaver(x.tenant, id, "shown", x.Began)
 	}
 }
 
@@ -88,12 +88,13 @@ func held(err error) bool {
 }
 
 // noLeaver takes a user of a tenant's store off the list of open deactivations: what
-// another store shows of the id says nothing.
-func (g *Gateway) noLeaver(t *Tenant, id, why string) {
+// another store shows of the id says nothing, and what was seen at a time nothing about a
+// later deactivation.
+func (g *Gateway) noLeaver(t *Tenant, id, why string, seen time.Time) {
 	if g.leavers.Len() == 0 {
 		return
 	}
-	if l, open := g.leavers.Find(id); !open || !g.ofStore(l.Tenant, t) {
+	if l, last, open := g.leavers.Find(id); !open || !g.ofStore(l.Tenant, t) || last.After(seen) {
 		return
 	}
 	was, err := g.leavers.Done(id, why)

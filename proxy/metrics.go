@@ -96,6 +96,8 @@ func newMetrics(g *Gateway) *metrics {
 					}
 					return 0
 				}),
+			gauge("scimgate_token_files_sound", "1 while the files of gateway tokens and of AWS's token can be read, or there are none.", tenant,
+				func() float64 { return number(t.keeper == nil || t.keeper.Err() == nil) }),
 			gauge("scimgate_pace_waiting", "Calls that wait for their budget.", tenant, func() float64 { return float64(t.budgets.State().Waiting) }),
 			gauge("scimgate_lanes", "Resources that are written, waited for or left alone for a while.", tenant, func() float64 { return float64(t.lanes.Len()) }))
 	}

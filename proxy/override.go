@@ -120,6 +120,10 @@ func (g *Gateway) answerOverride(w http.ResponseWriter, r *http.Request) {
 	}{what, until})
 }
 
+// ErrNotRecorded is of a configuration that would be in force if that could be recorded: it
+// is to be loaded again later.
+var ErrNotRecorded = errors.New("cannot record the new configuration, so it is not in force")
+
 // Reload puts another policy in force, for exchanges that begin from now on. What else
 // has changed in the settings needs a restart: an error says so, and then nothing of
 // it is in force. An override stays, over the new policy. config is the hash of the
@@ -147,7 +151,7 @@ func (g *Gateway) Reload(s Settings, p Policy, config string) error {
 		overrides[i] = &override{over, what, until}
 	}
 	if err := g.journal.Reconfigured(config); err != nil {
-		return fmt.Errorf("cannot record the new configuration, so it is not in force: %w", err)
+		return g.refuseReload(fmt.Errorf("%w: %w", ErrNotRecorded, err))
 	}
 	for i, t := range g.tenants {
 		t.override.Store(overrides[i])

@@ -98,7 +98,7 @@ func (x *Exchange) leave() {
 // enterFound takes a create, which is in the lane of a name, into that of the resource that
 // it has found or made, before it changes that: others know it by its id. What was taken
 // away there since the create came is not given back.
-func (x *Exchange) enterFound(t scim.Target) error {
+func (g *Gateway) enterFound(x *Exchange, t scim.Target) error {
 	create := x.Target.Operation
 	if x.foundLane != nil || x.lane == nil || t.ID == "" ||
 		!(create == scim.CreateUser && t.Operation == scim.ReplaceUser || create == scim.CreateGroup && t.Operation.Is(scim.PatchGroup|scim.GetGroup)) {
@@ -112,7 +112,8 @@ func (x *Exchange) enterFound(t scim.Target) error {
 	if create == scim.CreateUser {
 		x.adopts = t.ID
 	}
-	if create == scim.CreateUser && x.tenant.inactive.since(t.ID).After(x.Began) {
+	_, left, open := g.leavers.Find(t.ID)
+	if create == scim.CreateUser && (x.tenant.inactive.since(t.ID).After(x.Began) || open && left.After(x.Began)) {
 		return &translate.Incomplete{
 			Kind: scim.DuplicateUser, Note: "the user, whose id is " + t.ID + ", was deactivated meanwhile", Detail: "Nothing was changed.",
 			Response: scim.Response{Status: http.StatusConflict},
@@ -334,6 +335,8 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 		return x.again(max(after, time.Second), "The gateway is keeping within AWS's rate limits.", failure)
 	case scim.Unshown:
 		return x.again(max(after, time.Second), "AWS's lists do not show yet who is a member.", failure)
+	case scim.Unborn:
+		return x.again(max(after, time.Second), "AWS does not show yet what it made a moment ago.", failure)
 	case scim.NoRoom:
 		return x.again(max(after, time.Second), noRoom, failure)
 	case scim.NotRecorded:

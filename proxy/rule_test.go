@@ -127,7 +127,7 @@ func TestWebPagesAreAnsweredNothing(t *testing.T) {
 
 // A configuration is in force whole, and recorded, or not at all.
 func TestAReloadIsWholeAndRecorded(t *testing.T) {
-	g, s, _ := idle(t)
+	g, s, log := idle(t)
 	f := func(s Settings, observe, worked, inForce bool) {
 		t.Helper()
 		err := g.Reload(s, Policy{Observe: observe}, "cafe")
@@ -143,6 +143,9 @@ func TestAReloadIsWholeAndRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	f(s, false, false, true)
+	if err := g.Reload(s, Policy{}, "cafe"); !errors.Is(err, ErrNotRecorded) || !strings.Contains(log.String(), "cannot record the new configuration") {
+		t.Errorf("got %v, want it told that it could not be recorded", err)
+	}
 }
 
 // What an exchange began with is what its records name, whatever is reloaded meanwhile; an

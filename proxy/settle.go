@@ -236,7 +236,7 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 				settled = translate.Untold // it may have been made, found, and deleted
 			}
 			if asked.Revokes && out {
-				g.noLeaver(t, asked.ID, "shown")
+				g.noLeaver(t, asked.ID, "shown", x.Began)
 			}
 			g.tellSettled(t, d, settled, "")
 			return nil
@@ -245,6 +245,20 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 		if g.draining.Load() {
 			return
 		}
+	}
+}
+
+// stillIn puts the user of a write on the list of open deactivations, if it was to take that
+// user's access away.
+func (g *Gateway) stillIn(intent *audit.Record) {
+	op, _ := scim.ParseOperation(intent.Op)
+	if !intent.Revokes || !op.Is(scim.PatchUser|scim.ReplaceUser|scim.DeleteUser) {
+		return
+	}
+	_, id, _ := strings.Cut(intent.Resource, "/")
+	left := leavers.Leaver{ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time}
+	if err := g.leavers.Add(left); err != nil {
+		g.log.Error().Str("exchange", intent.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
 	}
 }
 
@@ -278,16 +292,9 @@ func (g *Gateway) recall() {
 	crashed := map[string]bool{}
 	for _, intent := range g.journal.Recovered() {
 		crashed[intent.Exchange] = true
-		op, _ := scim.ParseOperation(intent.Op)
-		_, id, _ := strings.Cut(intent.Resource, "/")
-		if !intent.Revokes || !op.Is(scim.PatchUser|scim.ReplaceUser|scim.DeleteUser) {
-			continue
-		}
-		// The client's connection was lost, which Okta takes as final.
-		left := leavers.Leaver{ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time}
-		if err := g.leavers.Add(left); err != nil {
-			g.log.Error().Str("exchange", intent.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
-		}
+	}
+	for _, intent := range g.journal.Unanswered() { // its connection was lost, which Okta takes as final
+		g.stillIn(&intent)
 	}
 	doubts := slices.Concat(g.journal.Doubts(), g.journal.Recovered())
 	for i, intent := range slices.Concat(doubts, g.journal.Untold()) {

@@ -97,6 +97,12 @@ func TestATokenIsAcceptedByAnAnswerOfAWS(t *testing.T) {
 	for _, status := range []int{302, 400, 403, 418, 429, 500, 0} {
 		f(status, false)
 	}
+	x := g.begin()
+	x.Token, x.Calls, x.lastAWS.Status, x.stray = []byte("a-token"), 1, 404, true // a page
+	x.actor = g.journal.Actor(x.Token)
+	if g.judgeToken(x); x.known {
+		t.Error("a 404 that is not AWS's is taken for an acceptance")
+	}
 	for _, status := range []int{200, 201, 204, 404, 409} {
 		f(status, true)
 		f(403, true)

@@ -255,3 +255,75 @@ func TestAuditLogIsReopened(t *testing.T) {
 		t.Errorf("got %+v %v, want one chain over both files", s, err)
 	}
 }
+
+// A configuration that can't be recorded is not in force, and is loaded when it can.
+func TestAConfigurationIsLoadedWhenItCanBeRecorded(t *testing.T) {
+	aws, url := served(t)
+	dir := t.TempDir()
+	file, log := filepath.Join(dir, "scimgate.yaml"), filepath.Join(dir, "audit.jsonl")
+	write := func(more string) {
+		text := "upstream: {url: " + url + "}\naudit: {file: " + log + "}\nlisten: {address: 127.0.0.1:0}\nadmin: {address: \"127.0.0.1:0\"}\n" + more
+		if err := errors.Join(os.WriteFile(file+".next", []byte(text), 0o600), os.Rename(file+".next", file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	p := start(t, nil, "--config", file)
+	c := p.scene(aws)
+	c.through(201, "POST", "/Users", `{"userName":"grace@example.test",`+soundNames+`}`) // without displayName
+	if err := errors.Join(os.Rename(log, log+".000000000001"), os.WriteFile(log, []byte("another's\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	write("rules: {SG304: reject}\n")
+	p.wait("cannot record the new configuration")
+	if err := os.Remove(log); err != nil {
+		t.Fatal(err)
+	}
+	p.wait("the configuration is reloaded")
+	c.eventually(400, "POST", "/Users", `{"userName":"ada@example.test",`+soundNames+`}`)
+	http.DefaultClient.CloseIdleConnections()
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitClean {
+		t.Errorf("the gateway ended with %d", code)
+	}
+	if _, err := audit.VerifyFile(log, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A second SIGTERM ends at once: a deactivation under way is on the list afterwards.
+func TestASecondSignalForgetsNoDeactivation(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "audit.jsonl")
+	p, c := onLog(t, nil, log)
+	id := c.user("grace@example.test", "")
+	hold, ended := make(chan struct{}), make(chan struct{})
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.HangUp, Hold: hold})
+	go func() {
+		defer close(ended)
+		req, err := http.NewRequest("PATCH", c.gateway+"/Users/"+id, strings.NewReader(deactivation))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Authorization", "Bearer "+c.token)
+		if resp, err := http.DefaultClient.Do(req); err == nil { // its connection is lost, if it is not told to come again
+			resp.Body.Close()
+		}
+	}()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(readFile(t, log), `"kind":"intent"`); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the deactivation never begins")
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	p.wait("draining")
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code == exitClean {
+		t.Error("a hurried end is told as clean")
+	}
+	close(hold)
+	<-ended
+	http.DefaultClient.CloseIdleConnections()
+	_, next := onLog(t, nil, log)
+	next.wantOnList(id)
+}

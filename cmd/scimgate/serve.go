@@ -85,18 +85,18 @@ func reload(ctx context.Context, g *proxy.Gateway, file string, settings func() 
 	defer signal.Stop(hangup)
 	ticks := time.NewTicker(watchEvery)
 	defer ticks.Stop()
-	seen := look(file)
+	seen, again := look(file), false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
 		case <-ticks.C:
-			if now := look(file); now == nil || seen != nil && os.SameFile(now, seen) && now.ModTime().Equal(seen.ModTime()) && now.Size() == seen.Size() {
+			if now := look(file); !again && (now == nil || seen != nil && os.SameFile(now, seen) && now.ModTime().Equal(seen.ModTime()) && now.Size() == seen.Size()) {
 				continue
 			}
 		}
-		seen = look(file)
+		seen, again = look(file), false
 		config, err := settings()
 		if err != nil {
 			g.NotReloaded(err)
@@ -107,7 +107,7 @@ func reload(ctx context.Context, g *proxy.Gateway, file string, settings func() 
 			g.NotReloaded(err)
 			continue
 		}
-		_ = g.Reload(config.Settings, policy, config.Audit.Config) // it has told of its error
+		again = errors.Is(g.Reload(config.Settings, policy, config.Audit.Config), proxy.ErrNotRecorded) // it has told of its error
 	}
 }
 

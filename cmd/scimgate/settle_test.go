@@ -196,6 +196,33 @@ func TestADeactivationBeforeACrashIsNotForgotten(t *testing.T) {
 	}
 }
 
+// So is one that AWS has refused or not answered, if the crash came before its client was
+// told; and what is found out to be not done stays there.
+func TestADeactivationBehindItsOutcomeIsNotForgotten(t *testing.T) {
+	for name, fault := range map[string]standin.Fault{
+		"hang-up":   {Act: standin.HangUp, Times: 9},
+		"500":       {Act: standin.Refuse, Times: 9},
+		"throttled": {Act: standin.Refuse, Status: 429, Times: 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := play(t, stage{settings: func(s *proxy.Settings) { s.Client.Patience = time.Second }})
+			id := c.user("grace@example.test", "")
+			fault.Operation = standin.PatchUser
+			c.aws.Inject(fault)
+			c.through(429, "PATCH", "/Users/"+id, deactivation)
+			next := c.after(`"kind":"outcome"`)
+			next.wantOnList(id)
+			if name != "throttled" {
+				if got := next.settled("patchUser"); got != "not_done" {
+					t.Errorf("got %s", got)
+				}
+			}
+			next.wantOnList(id)
+		})
+	}
+}
+
 // What is in doubt outlives a second restart.
 func TestDoubtsOutliveRestarts(t *testing.T) {
 	c := play(t, stage{})

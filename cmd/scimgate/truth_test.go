@@ -34,6 +34,25 @@ func TestKeptAnswerIsOvertaken(t *testing.T) {
 	c.wantMembers(group, nil)
 }
 
+// The repeat of a change that gives something, which another came behind meanwhile, doesn't
+// undo that: its client is told so, once.
+func TestARepeatUndoesNoLaterChange(t *testing.T) {
+	c := play(t, stage{settings: func(s *proxy.Settings) { s.Client.Patience = 300 * time.Millisecond }})
+	id := c.people(1)[0]
+	group := c.groupOf("Engineers")
+	hold := make(chan struct{})
+	c.aws.Inject(standin.Fault{Operation: standin.PatchGroup, Act: standin.Pass, Hold: hold})
+	c.through(429, "PATCH", "/Groups/"+group, memberPatch("add", id)) // it goes on
+	close(hold)
+	c.eventually(204, "PATCH", "/Groups/"+group, memberPatch("remove", id))
+	if r := c.through(409, "PATCH", "/Groups/"+group, memberPatch("add", id)); !strings.Contains(r.detail(), "another change") {
+		t.Errorf("got %q", r.detail())
+	}
+	c.wantMembers(group, nil)
+	c.through(204, "PATCH", "/Groups/"+group, memberPatch("add", id)) // it is meant
+	c.wantMembers(group, []string{id})
+}
+
 // A create that takes a user over doesn't give back what was taken away meanwhile.
 func TestAdoptionAfterADeactivation(t *testing.T) {
 	c := play(t, stage{adopt: true})
@@ -54,6 +73,65 @@ func TestAdoptionAfterADeactivation(t *testing.T) {
 	if u, _ := c.aws.User(id); u.Active {
 		t.Error("a deactivation that was told as done is undone")
 	}
+}
+
+// Nor does it where that was tried in vain: it stays on the list.
+func TestAdoptionAfterADeactivationThatFailed(t *testing.T) {
+	c := play(t, stage{adopt: true})
+	id := c.user("grace@example.test", "")
+	hold, done := make(chan struct{}), make(chan reply, 1)
+	c.aws.Inject(standin.Fault{Operation: standin.ListUsers, Act: standin.Pass, Hold: hold})
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse})
+	go func() {
+		done <- c.send(c.gateway, "POST", "/Users", `{`+soundUser+`,"active":true,"externalId":"hr-1"}`)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); len(c.aws.Journal()) == 0 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond) // as above
+	}
+	c.through(429, "PATCH", "/Users/"+id, deactivation)
+	close(hold)
+	if r := <-done; r.status != 409 || !strings.Contains(r.detail(), "deactivated meanwhile") {
+		t.Errorf("got %d %q, want it refused", r.status, r.detail())
+	}
+	c.wantOnList(id)
+}
+
+// What a read has shown of a user says nothing about a deactivation that came behind it.
+func TestAnOldReadClosesNoDeactivation(t *testing.T) {
+	c := play(t, stage{})
+	id := c.user("grace@example.test", "")
+	c.through(200, "PATCH", "/Users/"+id, deactivation)
+	hold, done := make(chan struct{}), make(chan reply, 1)
+	read := len(c.aws.Journal())
+	c.aws.Inject(standin.Fault{Operation: standin.GetUser, Act: standin.Pass, When: standin.After, Hold: hold})
+	go func() { done <- c.send(c.gateway, "GET", "/Users/"+id, "") }()
+	for deadline := time.Now().Add(10 * time.Second); len(c.aws.Journal()) == read && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond) // until AWS has read the user
+	}
+	c.through(200, "PATCH", "/Users/"+id, patchOf(`{"op":"replace","value":{"active":true}}`))
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse})
+	c.through(429, "PATCH", "/Users/"+id, deactivation)
+	close(hold)
+	if r := <-done; r.status != 200 {
+		t.Errorf("got %d for the read", r.status)
+	}
+	c.wantOnList(id)
+}
+
+// A user who was made a moment ago is not gone because AWS doesn't show it yet.
+func TestA404OfWhoWasJustMade(t *testing.T) {
+	c := play(t, stage{})
+	id := c.through(201, "POST", "/Users", `{`+soundUser+`}`).text("id")
+	for _, op := range []standin.Operation{standin.PatchUser, standin.DeleteUser, standin.GetUser} {
+		c.aws.Inject(standin.Fault{Operation: op, Act: standin.Refuse, Status: 404, Times: 99})
+	}
+	if r := c.through(429, "PATCH", "/Users/"+id, deactivation); !strings.Contains(r.detail(), "made a moment ago") {
+		t.Errorf("got %q", r.detail())
+	}
+	c.wantOnList(id)
+	c.through(429, "GET", "/Users/"+id, "")
+	c.through(429, "DELETE", "/Users/"+id, "")
+	c.wantOnList(id)
 }
 
 // A deactivation that comes with a create that takes a user over is on the list until AWS
@@ -113,8 +191,29 @@ func TestFoundCreates(t *testing.T) {
 	}
 }
 
+// wantOnList wants a user to be on the list of open deactivations.
+func (c *scene) wantOnList(id string) {
+	c.t.Helper()
+	if _, body := c.adminAsks("GET", "/leavers"); !strings.Contains(body, id) {
+		c.t.Errorf("got %s, want %s on the list of open deactivations", body, id)
+	}
+}
+
 // A 404 that is not AWS's says nothing about a resource.
 func TestForeign404(t *testing.T) {
+	for _, observe := range []bool{true, false} { // under observe, it is passed on, and not believed
+		c := play(t, stage{observe: observe})
+		id := c.people(1)[0]
+		page := standin.HTML(404)
+		page.Operation = standin.PatchUser
+		c.aws.Inject(page)
+		c.send(c.gateway, "PATCH", "/Users/"+id, deactivation)
+		c.wantOnList(id)
+		page.Operation = standin.GetUser
+		c.aws.Inject(page)
+		c.send(c.gateway, "GET", "/Users/"+id, "")
+		c.wantOnList(id)
+	}
 	c := play(t, stage{})
 	id := c.people(1)[0]
 	foreign := func(op standin.Operation) {

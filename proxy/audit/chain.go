@@ -33,7 +33,9 @@ type chain struct {
 	gaps     int
 	open     map[callKey]place
 	doubts   map[callKey]place // intents whose outcome is unknown, and which were not settled
+	missing  bool              // what was written last is not there
 	untold   map[string]place  // by exchange: creates that were carried out, until the client is told
+	revoking map[string]place  // by exchange: intents that take access away, until they are carried out or the client is told
 
 	of      io.ReaderAt       // what is read now, for places
 	until   uint64            // the last record that counts in it; 0: all
@@ -88,6 +90,7 @@ type entry struct {
 	outcome  []byte
 	creates  bool // it is of a create
 	again    bool // the client is told to come again
+	revokes  bool
 }
 
 // read goes through all of a log. It returns a *ChainError, or why it could not
@@ -209,8 +212,17 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			c.open = map[callKey]place{}
 		}
 		c.open[key] = c.last
+		if e.revokes && len(c.revoking) < maxOpen {
+			if c.revoking == nil {
+				c.revoking = map[string]place{}
+			}
+			c.revoking[key.exchange] = c.last
+		}
 	case KindOutcome:
 		at, ok := c.open[key]
+		if c.revoking[key.exchange] == at && string(e.outcome) == "ok" {
+			delete(c.revoking, key.exchange)
+		}
 		if ok && string(e.outcome) == "unknown" && len(c.doubts) < maxOpen {
 			if c.doubts == nil {
 				c.doubts = map[callKey]place{}
@@ -225,6 +237,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 		delete(c.open, key)
 	case KindAnswer:
+		delete(c.revoking, key.exchange)
 		if string(e.event) != EventClientGone && !e.again {
 			delete(c.untold, key.exchange)
 		}
@@ -354,6 +367,8 @@ func (c *chain) entry() (e entry, reason string) {
 			e.creates = bytes.HasPrefix(raw, []byte(`"create`))
 		case string(name) == "reply":
 			e.again = string(raw) == "429" || string(raw) == "503"
+		case string(name) == "revokes":
+			e.revokes = string(raw) == "true"
 		case string(name) == "outcome":
 			e.outcome = bytes.Trim(raw, `"`)
 		case string(name) == "prev":

@@ -115,6 +115,8 @@ type Journal struct {
 	doubts []Record // and those whose outcome was unknown
 	untold []Record // and creates that were carried out, without a word to the client
 
+	unanswered []Record // and those that take access away and were not carried out, likewise
+
 	segment    segment        // the file being written
 	recovery   sync.WaitGroup // of the goroutine that ends a fault
 	recovering bool           // it is at work
@@ -339,6 +341,11 @@ func (j *Journal) Recovered() []Record { return j.left }
 // which no notice of the event settled tells.
 func (j *Journal) Doubts() []Record { return j.doubts }
 
+// Unanswered are the intents of earlier lives that were to take access away, the last of
+// each exchange, which were not carried out as far as is known, and of which no answer
+// tells the client.
+func (j *Journal) Unanswered() []Record { return j.unanswered }
+
 // Untold are the creates of earlier lives that were carried out, and of which no answer
 // tells the client.
 func (j *Journal) Untold() []Record { return j.untold }
@@ -348,13 +355,12 @@ func (j *Journal) Untold() []Record { return j.untold }
 func (j *Journal) Reconfigured(config string) error {
 	j.mu.Lock()
 	before := j.config
+	j.mu.Unlock()
+	if err := j.Notice(EventConfig, &Record{Config: config, Findings: []string{"in force, before it " + before}}); err != nil {
+		return err
+	}
+	j.mu.Lock()
 	j.config = config
 	j.mu.Unlock()
-	err := j.Notice(EventConfig, &Record{Findings: []string{"in force, before it " + before}})
-	if err != nil {
-		j.mu.Lock()
-		j.config = before
-		j.mu.Unlock()
-	}
-	return err
+	return nil
 }

@@ -148,6 +148,9 @@ func (j *Journal) mend(found *chain) error {
 	} else if found.unended {
 		j.pending = append(j.pending, '\n')
 	}
+	if found.missing {
+		_, _ = j.join(&Record{Event: EventMissing, Findings: []string{"the file that was written was not there at the start: what it held behind this is not known"}}, KindGap)
+	}
 	for _, at := range inOrder(found.doubts) {
 		var intent Record
 		if err := readRecord(at, &intent); err != nil {
@@ -161,6 +164,13 @@ func (j *Journal) mend(found *chain) error {
 			return err
 		}
 		j.untold = append(j.untold, intent)
+	}
+	for _, at := range inOrder(found.revoking) {
+		var intent Record
+		if err := readRecord(at, &intent); err != nil {
+			return err
+		}
+		j.unanswered = append(j.unanswered, intent)
 	}
 	for _, at := range inOrder(found.open) {
 		line := make([]byte, at.size)
@@ -209,7 +219,8 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", path, at.Mode().Type())
 	}
-	if err := takeBack(path, h); err != nil {
+	missing, err := takeBack(path, h)
+	if err != nil {
 		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)
 	}
 	f, err := h.make(path, os.O_RDWR|os.O_APPEND|noFollow, 0o600)
@@ -222,6 +233,7 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", path, err), f.Close())
 	}
+	found.missing = missing
 	return f, found, nil
 }
 

@@ -34,6 +34,7 @@ const (
 	EventCrash      = "crash"       // of an outcome: the process ended while the call was out
 	EventClientGone = "client_gone" // of an answer: the client had closed its connection, or its sending half
 	EventTorn       = "torn"        // of a gap: bytes before it are no whole records
+	EventMissing    = "missing"     // of a gap: the file that was written was taken away while the process was stopped
 	EventDropped    = "dropped"     // of a gap: records of reads that found no room
 	EventFault      = "fault"       // of a gap, the first record of a segment: the one before ended in a fault, and what it holds behind the record before this one doesn't count; of an outcome: it could not be recorded
 	EventRetired    = "retired"     // segments were deleted by their number; the findings name their last record

@@ -133,6 +133,9 @@ func (g *segment) change(old file, f *os.File, lines []byte, durable uint64) (fi
 			return give(err)
 		}
 	}
+	if err := g.hooks.syncDir(filepath.Dir(g.path)); err != nil { // what takes the name is there before it is free
+		return give(err)
+	}
 	crash.At(crash.SegmentMade)
 	if err := g.leave(old, durable); err != nil {
 		return give(err)
@@ -177,29 +180,44 @@ func (g *segment) leave(old file, durable uint64) error {
 }
 
 // takeBack ends a change of segments that a crash has cut off between the two names: the
-// segment that was closed last, of which nothing follows, is the active one again.
-func takeBack(path string, h *hooks) error {
+// segment that was closed last, of which nothing follows, is the active one again. If there
+// was no such change, somebody has taken the active one away: missing tells so.
+func takeBack(path string, h *hooks) (missing bool, err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	names, err := Segments(path)
 	if err != nil || len(names) < 2 {
-		return err
+		return false, err
 	}
-	return h.rename(names[len(names)-2], path)
+	return !ready(path), h.rename(names[len(names)-2], path)
+}
+
+// ready tells whether a file stands there to take the log's name: a new one, or the reserve
+// with the record that comes first in it.
+func ready(path string) bool {
+	if _, err := os.Lstat(path + ".new"); err == nil {
+		return true
+	}
+	reserve, err := os.Open(path + ".reserve")
+	if err != nil {
+		return false
+	}
+	defer reserve.Close()
+	seq, _, _, err := firstOf(reserve)
+	return err == nil && seq > 0
 }
 
 // retire tells of the segments that are one too many, and deletes those of which was
 // told before. It is called with mu held, by who writes.
 func (j *Journal) retire() {
 	g := &j.segment
-	g.doomed = slices.DeleteFunc(g.doomed, func(d doomed) bool {
-		if d.told > j.durable {
-			return false
+	for len(g.doomed) > 0 && g.doomed[0].told <= j.durable { // in order: one that can't be deleted keeps those behind it
+		if err := g.hooks.remove(g.doomed[0].file); err != nil && !errors.Is(err, fs.ErrNotExist) { // which somebody else has shipped
+			break
 		}
-		err := g.hooks.remove(d.file)
-		return err == nil || errors.Is(err, fs.ErrNotExist) // somebody else has shipped it
-	})
+		g.doomed = g.doomed[1:]
+	}
 	names, err := Segments(g.path)
 	if g.keep <= 0 || err != nil {
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -389,5 +390,67 @@ func TestASegmentThatIsGoneAlreadyIsRetired(t *testing.T) {
 	}
 	if names, err := Segments(path); err != nil || len(names) > 4 {
 		t.Errorf("got %v, %v, want the older ones gone", names, err)
+	}
+}
+
+// One segment that can't be deleted keeps those behind it: the log has no hole.
+func TestASegmentThatStaysKeepsThoseBehindIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	held := path + ".000000000001"
+	stays := true
+	j, err := open(Settings{File: path, RotateSize: 400, Keep: 2, Reserve: -1}, hooks{step: func(op, name, _ string) error {
+		if op == "remove" && name == held && stays {
+			return fs.ErrPermission
+		}
+		return nil
+	}})
+	must(t, err)
+	write := func() int {
+		for range 20 {
+			must(t, j.Notice("x", &Record{Exchange: "e"}))
+		}
+		names, err := Segments(path)
+		must(t, err)
+		return len(names)
+	}
+	if n := write(); n < 10 {
+		t.Errorf("got %d segments, want none deleted behind one that stays", n)
+	}
+	if _, err := VerifyFile(path, nil); err != nil {
+		t.Error(err)
+	}
+	stays = false
+	if n := write(); n > 5 {
+		t.Errorf("got %d segments, want the old ones deleted", n)
+	}
+	must(t, j.Close())
+	if _, err := VerifyFile(path, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A log whose active segment was taken away while nobody wrote goes on, and tells so: what
+// that held isn't known.
+func TestASegmentThatWasTakenAwayIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	for _, taken := range []bool{false, true} {
+		j, err := Open(Settings{File: path, RotateSize: 3000, Reserve: -1})
+		must(t, err)
+		for range 20 {
+			must(t, j.Notice("x", &Record{Exchange: "e"}))
+		}
+		must(t, j.Close())
+		if taken {
+			must(t, os.Rename(path, path+".1"))
+		}
+	}
+	j, err := Open(Settings{File: path, Reserve: -1})
+	must(t, err)
+	must(t, j.Close())
+	s, err := VerifyFile(path, nil)
+	log, unread := os.ReadFile(path)
+	must(t, unread)
+	if err != nil || s.Gaps != 1 || !strings.Contains(told(t, log), "gap missing\n") {
+		t.Errorf("got %+v, %v, and\n%swant one gap told", s, err, told(t, log))
 	}
 }

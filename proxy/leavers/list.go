@@ -66,7 +66,8 @@ type List struct {
 
 type entry struct {
 	Leaver
-	seq uint64 // of the change that put it here
+	seq  uint64    // of the change that put it here
+	last time.Time // when it was added last, in this life of the process
 }
 
 // Add puts a leaver on the list; it is durable when Add returns nil. One whose id is
@@ -87,12 +88,16 @@ func (l *List) Add(leaver Leaver) error {
 	}
 	l.mu.Lock()
 	e := l.open[leaver.ID]
+	now := time.Now()
+	if e != nil {
+		e.last = now
+	}
 	switch {
 	case e == nil && len(l.open) >= most:
 		l.mu.Unlock()
 		return fmt.Errorf("cannot list leaver %q: the list is full with %d", leaver.ID, most)
 	case e == nil:
-		e = &entry{Leaver: leaver, seq: l.join(added)}
+		e = &entry{Leaver: leaver, seq: l.join(added), last: now}
 		l.open[leaver.ID] = e
 		l.size.Store(int64(len(l.open)))
 	default:
@@ -164,18 +169,19 @@ func (l *List) Len() int { return int(l.size.Load()) }
 
 // Has tells whether a user is on the list.
 func (l *List) Has(id string) bool {
-	_, open := l.Find(id)
+	_, _, open := l.Find(id)
 	return open
 }
 
-// Find is what the list has of a user; false if the user isn't on it.
-func (l *List) Find(id string) (Leaver, bool) {
+// Find is what the list has of a user, and when it was added last in this life of the
+// process, the zero time if it wasn't; false if the user isn't on it.
+func (l *List) Find(id string) (leaver Leaver, last time.Time, open bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.open[id]; e != nil {
-		return e.Leaver, true
+		return e.Leaver, e.last, true
 	}
-	return Leaver{}, false
+	return Leaver{}, time.Time{}, false
 }
 
 // Close brings what only the memory has to the disk, if that can be done, and

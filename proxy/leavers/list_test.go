@@ -243,7 +243,7 @@ func TestHeldOnes(t *testing.T) {
 		if err := l.Add(Leaver{ID: id, Held: held}); err != nil {
 			t.Fatal(err)
 		}
-		if got, open := l.Find(id); !open || got.Held != want {
+		if got, _, open := l.Find(id); !open || got.Held != want {
 			t.Errorf("got %v %v of %s, want held %v", got, open, id, want)
 		}
 	}
@@ -260,7 +260,7 @@ func TestHeldOnes(t *testing.T) {
 	}
 	defer l.Close()
 	for id, want := range map[string]bool{"ada": true, "edsger": false} {
-		if got, open := l.Find(id); !open || got.Held != want {
+		if got, _, open := l.Find(id); !open || got.Held != want {
 			t.Errorf("got %v %v of %s after a restart, want held %v", got, open, id, want)
 		}
 	}

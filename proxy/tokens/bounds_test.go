@@ -64,18 +64,23 @@ func TestWarningsBegin(t *testing.T) {
 	}
 }
 
-// A file of tokens is looked at once a second, and no more often.
+// A file of tokens is looked at once a second, and no more often; one that was written
+// within the last is left until it rests.
 func TestFilesAreLookedAtNowAndThen(t *testing.T) {
 	s, now := source{path: filepath.Join(t.TempDir(), "tokens")}, time.Now()
 	f := func(after time.Duration, want string) {
 		t.Helper()
-		if text, err := s.read(now.Add(after)); err != nil || string(text) != want {
-			t.Errorf("got %q %v after %v, want %q", text, err, after, want)
+		got := ""
+		if err := s.refresh(now.Add(after), func(text []byte) error { got = string(text); return nil }); err != nil || got != want {
+			t.Errorf("got %q %v after %v, want %q", got, err, after, want)
 		}
 	}
 	write(t, s.path, "one", now.Add(-time.Hour))
 	f(0, "one")
-	write(t, s.path, "another", now)
+	write(t, s.path, "another", now.Add(-time.Minute))
 	f(freshFor-1, "")
 	f(freshFor, "another")
+	write(t, s.path, "a third", now.Add(2*freshFor))
+	f(2*freshFor, "")
+	f(3*freshFor, "a third")
 }

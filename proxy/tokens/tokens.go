@@ -80,6 +80,8 @@ type Keeper struct {
 	mu    sync.Mutex // guards following
 	known []known
 	held  []byte
+	told  string // what was wrong when somebody was told last
+	tell  func(error)
 }
 
 type known struct {
@@ -87,12 +89,13 @@ type known struct {
 	hash [sha256.Size]byte
 }
 
-// source is a file that is read again when it has changed.
+// source is a file that is read again when it has changed, and rests.
 type source struct {
 	path    string // "" for an environment variable
 	looked  time.Time
-	changed time.Time
+	changed time.Time // as it was read last; zero: it is to be read again
 	size    int64
+	fault   error
 }
 
 // Open reads the tokens. It returns nil without error if none are set.
@@ -119,13 +122,21 @@ func Open(s Settings) (*Keeper, error) {
 	return k, nil
 }
 
+// Tell has f called when what is wrong with the files changes, from now on; its error is
+// nil when nothing is any more.
+func (k *Keeper) Tell(f func(error)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tell = f
+}
+
 // Match tells whose token it is; ok is false for one that is nobody's. It takes the
 // same time for every token.
 func (k *Keeper) Match(token []byte) (name string, ok bool) {
 	hash := sha256.Sum256(token)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_ = k.refreshLocked(time.Now()) // what was known stays in force
+	_ = k.refreshLocked(time.Now())
 	for i := range k.known {
 		if subtle.ConstantTimeCompare(hash[:], k.known[i].hash[:]) == 1 {
 			name, ok = k.known[i].name, true
@@ -142,7 +153,9 @@ func (k *Keeper) Upstream() []byte {
 	return k.held
 }
 
-// Err is what is wrong with the files now; what was read before stays in force.
+// Err is what is wrong with the files now. A file that can't be read leaves in force what
+// it held; of one that can, each line that is sound is, and nothing else: what was taken
+// out of it is revoked.
 func (k *Keeper) Err() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,59 +164,81 @@ func (k *Keeper) Err() error {
 }
 
 func (k *Keeper) refreshLocked(now time.Time) error {
-	text, err := k.gateway.read(now)
-	if err == nil && text != nil {
-		var list []known
-		if list, err = parse(text); err == nil {
-			k.known = list
-		}
+	var faults []error
+	if err := k.gateway.refresh(now, k.takeKnown); err != nil {
+		faults = append(faults, fmt.Errorf("cannot read gateway tokens: %w", err))
 	}
+	if err := k.upstream.refresh(now, k.takeHeld); err != nil {
+		faults = append(faults, fmt.Errorf("cannot read the upstream's token: %w", err))
+	}
+	err, text := errors.Join(faults...), ""
 	if err != nil {
-		k.gateway.changed = time.Time{} // look again
-		return fmt.Errorf("cannot read gateway tokens: %w", err)
+		text = err.Error()
 	}
-	if k.upstream.path == "" {
-		return nil
+	if text != k.told && k.tell != nil {
+		k.told = text
+		k.tell(err)
 	}
-	if text, err = k.upstream.read(now); err == nil && text != nil {
-		if text = bytes.TrimSpace(text); len(text) == 0 || len(text) > maxToken || bytes.ContainsAny(text, " \t\r\n") {
-			err = errors.New("the file does not hold one token and nothing else")
-		} else {
-			k.held = bytes.Clone(text)
-		}
+	return err
+}
+
+func (k *Keeper) takeKnown(text []byte) (err error) {
+	k.known, err = parse(text)
+	return err
+}
+
+// takeHeld leaves what it held in force if there is nothing else.
+func (k *Keeper) takeHeld(text []byte) error {
+	if text = bytes.TrimSpace(text); len(text) == 0 || len(text) > maxToken || bytes.ContainsAny(text, " \t\r\n") {
+		return errors.New("the file does not hold one token and nothing else")
 	}
-	if err != nil {
-		k.upstream.changed = time.Time{}
-		return fmt.Errorf("cannot read the upstream's token: %w", err)
-	}
+	k.held = bytes.Clone(text)
 	return nil
 }
 
-// read returns the file's text if it has changed, else nil.
-func (s *source) read(now time.Time) ([]byte, error) {
-	if !s.looked.IsZero() && now.Sub(s.looked) < freshFor && !s.changed.IsZero() {
-		return nil, nil
+// refresh hands the file's text on if it has changed.
+func (s *source) refresh(now time.Time, take func(text []byte) error) error {
+	if s.path == "" || !s.looked.IsZero() && now.Sub(s.looked) < freshFor {
+		return s.fault
 	}
 	s.looked = now
-	status, err := os.Stat(s.path)
-	if err != nil {
-		return nil, err
+	text, anew, err := s.read(now)
+	switch {
+	case err != nil:
+		s.fault, s.changed = err, time.Time{}
+	case anew:
+		s.fault = take(text)
 	}
-	if status.ModTime().Equal(s.changed) && status.Size() == s.size {
-		return nil, nil
-	}
-	if status.Size() > maxFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", s.path, maxFile)
-	}
-	text, err := os.ReadFile(s.path)
-	if err != nil {
-		return nil, err
-	}
-	s.changed, s.size = status.ModTime(), status.Size()
-	return text, nil
+	return s.fault
 }
 
+// read tells whether the text is another one than before. One that is being written is
+// left until it rests.
+func (s *source) read(now time.Time) (text []byte, anew bool, err error) {
+	status, err := os.Stat(s.path)
+	if err != nil {
+		return nil, false, err
+	}
+	if status.ModTime().Equal(s.changed) && status.Size() == s.size {
+		return nil, false, nil
+	}
+	if age := now.Sub(status.ModTime()); !s.changed.IsZero() && age >= 0 && age < freshFor {
+		return nil, false, nil
+	}
+	if status.Size() > maxFile {
+		return nil, false, fmt.Errorf("%s has more than %d bytes", s.path, maxFile)
+	}
+	text, err = os.ReadFile(s.path)
+	if err != nil {
+		return nil, false, err
+	}
+	s.changed, s.size = status.ModTime(), status.Size()
+	return text, true, nil
+}
+
+// parse returns the lines that are sound, whatever is wrong with others.
 func parse(text []byte) (list []known, err error) {
+	var faults []error
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line, _, _ := strings.Cut(lines.Text(), "#")
@@ -216,19 +251,23 @@ func parse(text []byte) (list []known, err error) {
 		if len(fields) == 2 {
 			hash, bad = hex.DecodeString(fields[1])
 		}
-		if bad != nil || len(hash) != sha256.Size || len(one.name) > 64 {
-			return nil, fmt.Errorf("line %d is not a name and a SHA-256 in hex; scimgate token makes one", n)
+		switch {
+		case bad != nil || len(hash) != sha256.Size || len(one.name) > 64:
+			faults = append(faults, fmt.Errorf("line %d is not a name and a SHA-256 in hex; scimgate token makes one", n))
+		case len(list) == maxTokens:
+			return list, fmt.Errorf("the file has more than %d tokens", maxTokens)
+		default:
+			copy(one.hash[:], hash)
+			list = append(list, one)
 		}
-		copy(one.hash[:], hash)
-		list = append(list, one)
 	}
-	switch {
-	case len(list) == 0:
-		return nil, errors.New("the file has no token; scimgate token makes one")
-	case len(list) > maxTokens:
-		return nil, fmt.Errorf("the file has more than %d tokens", maxTokens)
+	if err := lines.Err(); err != nil {
+		faults = append(faults, err)
 	}
-	return list, lines.Err()
+	if len(list) == 0 && len(faults) == 0 {
+		faults = append(faults, errors.New("the file has no token; scimgate token makes one"))
+	}
+	return list, errors.Join(faults...)
 }
 
 // Make makes a new gateway token and the line for the file.

@@ -50,10 +50,42 @@ func TestTokensAreReadAgain(t *testing.T) {
 	if got := string(k.Upstream()); got != "second" {
 		t.Errorf("got %q, want the new token", got)
 	}
-	// A file that has gone wrong leaves what was known in force.
-	write(t, file, "okta nothex\n", began.Add(2*time.Minute))
-	if err := k.Err(); err == nil || !strings.Contains(err.Error(), "line 1") {
-		t.Errorf("got %v, want the line named", err)
+	// Of a file that has gone wrong, what is sound is in force, and nothing else; the other
+	// file is read all the same.
+	var told []error
+	k.Tell(func(err error) { told = append(told, err) })
+	write(t, file, "okta nothex\n"+lineTwo+"\n", began.Add(2*time.Minute))
+	write(t, held, "third", began.Add(2*time.Minute))
+	if err := k.Err(); err == nil || !strings.Contains(err.Error(), "line 1") || string(k.Upstream()) != "third" {
+		t.Errorf("got %v and %q, want the line named, and the new token", err, k.Upstream())
+	}
+	f(one, "")
+	f(two, "okta-new")
+	// One that is gone leaves in force what it held; one that is empty revokes all.
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Err(); err == nil {
+		t.Error("a file that is gone is not told")
+	}
+	f(two, "okta-new")
+	write(t, file, "# nobody\n", began.Add(3*time.Minute))
+	if err := k.Err(); err == nil || !strings.Contains(err.Error(), "no token") {
+		t.Errorf("got %v, want to be told of no token", err)
+	}
+	f(two, "")
+	write(t, file, lineOne+"\n", began.Add(4*time.Minute))
+	if err := k.Err(); err != nil {
+		t.Error(err)
+	}
+	f(one, "okta")
+	if len(told) != 4 || told[0] == nil || told[3] != nil {
+		t.Errorf("told %v, want each fault once, and the end", told)
+	}
+	// One that is being written is left until it rests.
+	write(t, file, "", time.Now())
+	if err := k.Err(); err != nil {
+		t.Error(err)
 	}
 	f(one, "okta")
 }

@@ -113,19 +113,29 @@ func (m *Memory) ReadFirst(id string, judge func(current []byte) (Plan, error)) 
 }
 
 // send carries out one call. A 404 for something that was made here a moment ago is
-// tried again, for about two seconds in all: AWS can't always read it at once.
+// tried again, for about two seconds in all: AWS can't always read it at once. Of the
+// resource itself it is not believed then either, since nothing has deleted that.
 func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
 	for pause := 50 * time.Millisecond; ; pause += pause * 6 / 10 {
 		resp, err := do(req)
 		if lost(resp, err) && len(req.Added)+len(req.Removed) > 0 {
 			m.doubtMembers(req.Target.ID, append(slices.Clone(req.Added), req.Removed...))
 		}
-		if err != nil || resp.Status != 404 || pause > time.Second || !m.isFresh(req) {
+		if err != nil || resp.Status != 404 || !m.isFresh(req) {
 			return resp, err
+		}
+		if pause > time.Second {
+			if m.anyFresh(req.Target.ID) {
+				return scim.Response{}, errUnborn
+			}
+			return resp, nil
 		}
 		time.Sleep(pause)
 	}
 }
+
+// errUnborn is told of what AWS has made a moment ago, and does not have as it says.
+var errUnborn = &scim.CallError{Reason: scim.Unborn, RetryAfter: 5 * time.Second}
 
 // lost tells that a write may have been carried out, and may not.
 func lost(resp scim.Response, err error) bool {

@@ -57,3 +57,22 @@ func TestPathsAreBounded(t *testing.T) {
 		t.Errorf("got no error for %d bytes", maxPath+1)
 	}
 }
+
+// What is an error document is told without reading deep or long ones.
+func TestErrorsAreTold(t *testing.T) {
+	f := func(body string, want bool) {
+		t.Helper()
+		if got := IsError([]byte(body)); got != want {
+			t.Errorf("got %v for %.60q, want %v", got, body, want)
+		}
+	}
+	f(`{"schemas":["`+ErrorSchema+`"],"status":"404"}`, true)
+	f(`{"schema":["`+ErrorSchema+`"],"detail":"x"}`, true)
+	f(`{"detail":"Resource not found","status":404}`, true)
+	for _, other := range []string{"", "null", "[]", `"x"`, "<html>no backend</html>", `{"message":"Not Found"}`, `{"status":404,"error":"Not Found"}`} {
+		f(other, false)
+	}
+	f(strings.Repeat("[", 4<<20), false)
+	f(strings.Repeat("[", maxErrorBody), false)
+	f(`{"detail":"`+strings.Repeat("x", maxErrorBody)+`"}`, false)
+}

@@ -70,6 +70,7 @@ const (
 	NotRecorded                    // the intent could not be made durable; nothing was sent
 	Held                           // a guard against accidents holds it back; nothing was sent
 	Unshown                        // the upstream's lists don't show yet what is needed of them
+	Unborn                         // the upstream doesn't show yet what it has just made
 	NoRoom                         // the upstream has answered a read, and there was no memory for it
 	Unsent                         // no byte reached the upstream
 	Lost                           // sent, and no complete valid answer: it may have happened
@@ -90,6 +91,7 @@ func (e *CallError) Error() string {
 		NotRecorded:  "cannot record the intent",
 		Held:         "a guard holds it back",
 		Unshown:      "the upstream's lists are not to be relied on now",
+		Unborn:       "the upstream does not show yet what it has just made",
 		NoRoom:       "no memory for the upstream's answer",
 		Unsent:       "cannot reach the upstream",
 		Lost:         "no complete answer from the upstream",

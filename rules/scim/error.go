@@ -72,3 +72,18 @@ func ReadError(body []byte) (detail, scimType, requestID string) {
 	text := func(v any) string { s, _ := v.(string); return s }
 	return text(e.Detail), text(e.ScimType), text(e.RequestID)
 }
+
+// IsError tells whether a body is an error document of SCIM (RFC 7644 §3.12), or AWS's form
+// of one: an object with schemas, schema or a detail. What stands in between answers with
+// pages, and with documents of its own.
+func IsError(body []byte) bool {
+	var e struct {
+		Schemas, Schema any
+		Detail          any
+	}
+	if len(body) > maxErrorBody || json.Unmarshal(body, &e) != nil {
+		return false
+	}
+	detail, _ := e.Detail.(string)
+	return e.Schemas != nil || e.Schema != nil || detail != ""
+}
