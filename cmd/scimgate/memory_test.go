@@ -101,6 +101,7 @@ func memoryIsBounded(t *testing.T, lists string) {
 	defer front.Close()
 	p := start(t, measurable(t),
 		"--upstream", front.URL+behind.Path, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--audit", filepath.Join(t.TempDir(), "audit.jsonl"), "--client-patience", "4s",
+		"--listen-max-conns-per-address", strconv.Itoa(conns), // as if they came from many
 		"--pace-writes-per-second", "2000", "--pace-writes-burst", "200", "--pace-reads-per-second", "4000", "--pace-reads-burst", "400")
 	c := p.scene(aws)
 	group, err := aws.AddGroup(`{"displayName":"Everybody"}`)

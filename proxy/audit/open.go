@@ -54,6 +54,9 @@ func open(s Settings, h hooks) (*Journal, error) {
 		j.file = stream{os.Stdout}
 	default:
 		var err error
+		if at, err := os.Lstat(s.File); err == nil && !at.Mode().IsRegular() {
+			return nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", s.File, at.Mode().Type())
+		}
 		if j.alone, err = h.alone(s.File); err != nil {
 			return nil, err
 		}
@@ -216,9 +219,6 @@ func (h *hooks) alone(path string) (*os.File, error) {
 
 // openLog opens and reads a log.
 func openLog(path string, h *hooks) (*os.File, *chain, error) {
-	if at, err := os.Lstat(path); err == nil && !at.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("cannot open audit file %q: it is not a regular file (%s)", path, at.Mode().Type())
-	}
 	missing, err := takeBack(path, h)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot open audit file: %w", err)

@@ -125,7 +125,7 @@ func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
 			return resp, err
 		}
 		if pause > time.Second {
-			if m.anyFresh(req.Target.ID) {
+			if m.anyFresh(req.Target.ID) && len(req.Added)+len(req.Removed) == 0 { // it may be about a member
 				return scim.Response{}, errUnborn
 			}
 			return resp, nil
