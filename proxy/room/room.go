@@ -68,14 +68,13 @@ func (r *Room) Take(a Ask, by time.Time) bool {
 	if !by.IsZero() {
 		wait = min(wait, time.Until(by))
 	}
-	p := &place{Ask: a}
 	r.mu.Lock()
-	mine := r.mine(p)
+	mine := r.mine(a)
 	if mine || wait <= 0 || a.N > r.size-r.kept(a) {
 		r.mu.Unlock()
 		return mine
 	}
-	p.taken = make(chan struct{})
+	p := &place{a, make(chan struct{})}
 	r.queue = append(r.queue, p)
 	r.mu.Unlock()
 	timer := time.NewTimer(wait)
@@ -127,29 +126,29 @@ func (r *Room) kept(a Ask) int64 {
 }
 
 // mine takes what somebody new asks for, unless others come before.
-func (r *Room) mine(p *place) bool {
+func (r *Room) mine(a Ask) bool {
 	for _, q := range r.queue {
-		if (q.Revokes || !p.Revokes) && r.within(q) {
+		if (q.Revokes || !a.Revokes) && r.within(q.Ask) {
 			return false // it waits for room, and comes first
 		}
 	}
-	return r.try(p)
+	return r.try(a)
 }
 
 // within tells whether somebody takes no more than is left to the others, or has nothing
 // yet.
-func (r *Room) within(p *place) bool {
-	has := r.held[p.Of]
-	return !r.shared || p.Revokes || has == 0 || has+p.N <= r.left
+func (r *Room) within(a Ask) bool {
+	has := r.held[a.Of]
+	return !r.shared || a.Revokes || has == 0 || has+a.N <= r.left
 }
 
-func (r *Room) try(p *place) bool {
-	if p.N > r.left-r.kept(p.Ask) || !r.within(p) {
+func (r *Room) try(a Ask) bool {
+	if a.N > r.left-r.kept(a) || !r.within(a) {
 		return false
 	}
-	r.left -= p.N
+	r.left -= a.N
 	if r.shared {
-		r.held[p.Of] += p.N
+		r.held[a.Of] += a.N
 	}
 	return true
 }
@@ -162,10 +161,10 @@ func (r *Room) serve() {
 			switch {
 			case p.Revokes != revokes:
 				i++
-			case r.try(p):
+			case r.try(p.Ask):
 				close(p.taken)
 				r.queue = append(r.queue[:i], r.queue[i+1:]...)
-			case r.within(p): // the first, who waits for room
+			case r.within(p.Ask): // the first, who waits for room
 				return
 			default:
 				i++

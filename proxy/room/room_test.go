@@ -156,3 +156,14 @@ func TestLargeAsksAreNotStarved(t *testing.T) {
 		}
 	})
 }
+
+func TestTakeAllocatesNothing(t *testing.T) {
+	r := New(10, time.Second, Reserved|Shared)
+	a := Ask{N: 1, Of: "okta"}
+	if n := testing.AllocsPerRun(100, func() {
+		r.Take(a, time.Time{})
+		r.Give(a)
+	}); n != 0 {
+		t.Errorf("got %v allocations, want none where nobody waits", n)
+	}
+}
