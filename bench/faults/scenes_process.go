@@ -251,12 +251,17 @@ func (s *stage) reloadInAPush() {
 	close(release)
 	<-ended
 	s.told("push", r, 200)
+	next := s.ask(titled(s.user(), "x"))
+	s.told("the next write", next, 200)
 	h := s.end(0)
-	configs := map[string]bool{}
+	var configs [2][]string
 	for _, l := range h.Log {
-		if l.Exchange == r.Exchange && l.Kind == "intent" {
-			configs[field(l.Text, "config")] = true
+		for i, exchange := range []string{r.Exchange, next.Exchange} {
+			if at := field(l.Text, "config"); l.Exchange == exchange && !slices.Contains(configs[i], at) {
+				configs[i] = append(configs[i], at)
+			}
 		}
 	}
-	s.check(len(configs) == 2, "the records of the push have the configurations %v, want both", configs)
+	s.check(len(configs[0]) == 1 && len(configs[1]) == 1 && configs[0][0] != configs[1][0],
+		"the records of the push have the configurations %v, those of the next write %v; want the one that each began with", configs[0], configs[1])
 }
