@@ -138,7 +138,15 @@ func TestTables(t *testing.T) {
 			if !strings.Contains(string(readme), "| "+r.id+" | "+cell(r.line)+" |") {
 				t.Errorf("%s is not in README.md: go run ./bench/faults --write", r.id)
 			}
+			for _, e := range r.evidence {
+				if e.kind == "test" && !strings.Contains(string(readme), "`"+e.what+"`") {
+					t.Errorf("%s is shown by %s, and README.md doesn't say so: go run ./bench/faults --write", r.id, e.what)
+				}
+			}
 		}
+	}
+	if strings.Contains(string(readme), "**FAILS**") {
+		t.Error("README.md tells of a row that fails")
 	}
 	var want []string
 	for _, list := range []struct {
