@@ -108,7 +108,7 @@ func (g *Gateway) performLong(x *Exchange) *Reply {
 	select {
 	case <-j.ended:
 		g.jobs.leave(key, j, false)
-		x.Calls, x.waited, x.lastAWS, x.doubt, x.wrote = j.x.Calls, j.x.waited, j.x.lastAWS, j.x.doubt, j.x.wrote
+		x.Calls, x.waited, x.lastAWS, x.stray, x.doubt, x.wrote = j.x.Calls, j.x.waited, j.x.lastAWS, j.x.stray, j.x.doubt, j.x.wrote
 		x.Findings = slices.Clone(j.x.Findings)
 		reply := *j.reply
 		return &reply

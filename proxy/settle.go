@@ -293,7 +293,9 @@ func (g *Gateway) recall() {
 	for _, intent := range g.journal.Recovered() {
 		crashed[intent.Exchange] = true
 	}
-	for _, intent := range g.journal.Unanswered() { // its connection was lost, which Okta takes as final
+	// Whose connection was lost, which Okta takes as final; and those that are there already,
+	// unless the list itself could not be written.
+	for _, intent := range slices.Concat(g.journal.Unanswered(), g.journal.Doubts()) {
 		g.stillIn(&intent)
 	}
 	doubts := slices.Concat(g.journal.Doubts(), g.journal.Recovered())
