@@ -91,7 +91,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 		js := newJobs(0)
 		leave := func(key string, size int) {
 			j := js.start(key, "", room.Ask{N: 1})
-			js.leave(key, j, false)
+			js.leave(key, j)
 			js.end(key, j, &Exchange{Body: make([]byte, 1), Document: make([]byte, 1)}, &Reply{Status: 200, Body: make([]byte, size)})
 		}
 		for n := range 3 * maxKept {

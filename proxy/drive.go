@@ -45,13 +45,15 @@ type plan struct {
 func (g *Gateway) drive(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, st := range g.stores() {
-		all.Go(func() { g.driveStore(ctx, st) })
+		plans := map[opened]*plan{}
+		all.Go(func() { everySecond(ctx, func() { g.deactivateDue(ctx, st, plans) }) })
+		all.Go(func() { everySecond(ctx, func() { g.askAbout(st) }) })
 	}
 	all.Wait()
 }
 
-func (g *Gateway) driveStore(ctx context.Context, st *store) {
-	plans := map[opened]*plan{}
+// everySecond calls f until ctx ends; not again before it has returned.
+func everySecond(ctx context.Context, f func()) {
 	tick := time.NewTicker(driveFirst)
 	defer tick.Stop()
 	for {
@@ -59,13 +61,17 @@ func (g *Gateway) driveStore(ctx context.Context, st *store) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			f()
 		}
-		g.deactivateDue(ctx, st, plans)
-		for _, t := range g.tenants {
-			if t.store == st && t.keeper != nil && ctx.Err() == nil {
-				g.settle(t, t.keeper.Upstream(), t.unsettled.take(time.Now(), askAtOnce))
-				break
-			}
+	}
+}
+
+// askAbout asks about what is in doubt of a store, with the token of one of its tenants.
+func (g *Gateway) askAbout(st *store) {
+	for _, t := range g.tenants {
+		if t.store == st && t.keeper != nil {
+			g.settle(t, t.keeper.Upstream(), t.unsettled.take(time.Now(), askAtOnce))
+			return
 		}
 	}
 }

@@ -53,6 +53,7 @@ type Exchange struct {
 	policy    *Policy       // what the exchange began with, whatever is reloaded meanwhile
 	lane      *pace.Turn    // of the resource that is written, or nil
 	foundLane *pace.Turn    // of the one that a create has found or made, or nil
+	entered   time.Time     // the lane of the resource that is changed
 	waited    time.Duration // for lane and budget
 	lastAWS   scim.Response // the last answer of AWS, for the record
 	stray     bool          // that was no document of AWS's, though its status says that it has looked

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +21,6 @@ const (
 	maxJobBytes = 32 << 20         // of their documents together; likewise
 	keptFor     = 10 * time.Minute // an answer that nobody waited for
 	maxKept     = 64
-	maxLate     = 1024      // repeats of what another change came behind
 	maxKeptBody = 256 << 10 // of such an answer; a repeat of a larger one finds nothing to do
 	comeBack    = 10 * time.Second
 )
@@ -35,8 +32,6 @@ type job struct {
 	ended chan struct{} // closed when x and reply may be read
 	about string        // the resource that it changes
 	made  string        // and that it has made, when it has ended; "" if none
-	owed  int           // clients that were told to come again, and have not
-	past  bool          // another change of the same resource has come behind it
 	takes room.Ask      // of the room for documents
 	x     *Exchange
 	reply *Reply
@@ -49,7 +44,6 @@ type jobs struct {
 	under   map[string]*job
 	waiters map[*job]int
 	kept    map[string]*job
-	late    map[string]time.Time // by what was asked: clients of superseded ones were told to come again
 	all     sync.WaitGroup
 
 	places, documents *room.Room // of those under way, also of those that nobody can join any more
@@ -57,7 +51,7 @@ type jobs struct {
 
 func newJobs(how room.Manner) *jobs {
 	return &jobs{
-		under: map[string]*job{}, waiters: map[*job]int{}, kept: map[string]*job{}, late: map[string]time.Time{},
+		under: map[string]*job{}, waiters: map[*job]int{}, kept: map[string]*job{},
 		places: room.New(maxJobs, 0, how), documents: room.New(maxJobBytes, 0, how),
 	}
 }
@@ -83,9 +77,6 @@ func (x *Exchange) detached() *Exchange {
 func (g *Gateway) performLong(x *Exchange) *Reply {
 	about := x.tenant.url + " " + x.laneKey()
 	key := x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + x.actor + " " + g.journal.Digest(x.Document)
-	if g.jobs.overtaken(key, x.Began) && !x.onlyRemoves() {
-		return x.refuse(http.StatusConflict, "", "This change of a group was told to come again, and another change of that group has come behind it meanwhile. Nothing was changed now; if it is still meant, send it once more.", nil)
-	}
 	g.jobs.supersede(about, key)
 	j := g.jobs.join(key)
 	if j == nil {
@@ -107,68 +98,29 @@ func (g *Gateway) performLong(x *Exchange) *Reply {
 	defer patience.Stop()
 	select {
 	case <-j.ended:
-		g.jobs.leave(key, j, false)
-		x.Calls, x.waited, x.lastAWS, x.stray, x.doubt, x.wrote = j.x.Calls, j.x.waited, j.x.lastAWS, j.x.stray, j.x.doubt, j.x.wrote
+		g.jobs.leave(key, j)
+		x.Calls, x.waited, x.lastAWS, x.stray = j.x.Calls, j.x.waited, j.x.lastAWS, j.x.stray
+		x.doubt, x.wrote, x.vital = j.x.doubt, j.x.wrote, j.x.vital
 		x.Findings = slices.Clone(j.x.Findings)
 		reply := *j.reply
 		return &reply
 	case <-patience.C:
-		if g.jobs.leave(key, j, true); x.Calls == 0 {
+		if g.jobs.leave(key, j); x.Calls == 0 {
 			x.Calls = 1 // its answer is to be durable: something may have been written
 		}
+		x.vital = true // on a full disk, nothing but a removal has come so far
 		return x.again(comeBack, "This change of a group is still being carried out within AWS's rate limits, and goes on.", nil)
 	}
 }
 
-// onlyRemoves tells of a change of a group that gives nobody anything.
-func (x *Exchange) onlyRemoves() bool {
-	verbs := gjson.GetBytes(x.Document, "Operations.#.op").Array()
-	for _, verb := range verbs {
-		if !strings.EqualFold(verb.Str, "remove") {
-			return false
-		}
-	}
-	return len(verbs) > 0
-}
-
 // supersede takes those out that another change of the same resource comes behind: whoever
-// asks for the same again means it to be done again, but for those who were told to come
-// again.
+// asks for the same again means it to be done again.
 func (js *jobs) supersede(about, key string) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	for _, list := range [...]map[string]*job{js.under, js.kept} {
-		maps.DeleteFunc(list, func(k string, j *job) bool {
-			if k == key || j.about != about && j.made != about {
-				return false
-			}
-			if j.past = true; j.owed > 0 {
-				js.isLate(k)
-			}
-			return true
-		})
+		maps.DeleteFunc(list, func(k string, j *job) bool { return k != key && (j.about == about || j.made == about) })
 	}
-}
-
-// isLate takes in that the next one who asks for it was told to do so before another change
-// came. It is called with mu held.
-func (js *jobs) isLate(key string) {
-	now := time.Now()
-	maps.DeleteFunc(js.late, func(_ string, at time.Time) bool { return now.Sub(at) > keptFor })
-	if len(js.late) >= maxLate {
-		clear(js.late)
-	}
-	js.late[key] = now
-}
-
-// overtaken tells whether somebody comes again for what another change has come behind:
-// carried out now, it would undo that. It tells so once.
-func (js *jobs) overtaken(key string, now time.Time) bool {
-	js.mu.Lock()
-	defer js.mu.Unlock()
-	at, late := js.late[key]
-	delete(js.late, key)
-	return late && now.Sub(at) <= keptFor
 }
 
 // join finds a job, and makes the caller one of those who wait for it.
@@ -177,7 +129,6 @@ func (js *jobs) join(key string) *job {
 	defer js.mu.Unlock()
 	if j := js.under[key]; j != nil {
 		js.waiters[j]++
-		j.owed = max(j.owed-1, 0)
 		return j
 	}
 	j := js.kept[key]
@@ -234,18 +185,12 @@ func (js *jobs) end(key string, j *job, x *Exchange, reply *Reply) (alone bool) 
 	return alone
 }
 
-// leave tells that a caller waits no more, and is told to come again.
-func (js *jobs) leave(key string, j *job, again bool) {
+// leave tells that a caller waits no more.
+func (js *jobs) leave(key string, j *job) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	switch {
-	case js.under[key] == j:
+	if js.under[key] == j {
 		js.waiters[j]--
-		if again {
-			j.owed++
-		}
-	case again && j.past:
-		js.isLate(key)
 	}
 }
 

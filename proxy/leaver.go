@@ -69,7 +69,7 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	case err != nil:
 	case (op.Is(scim.ReplaceUser|scim.PatchUser) || op == scim.CreateUser && x.adopts != "") && resp.OK() && x.Verdict.Activates:
 		x.tenant.inactive.remove(id)
-		g.noLeaver(x.tenant, id, "activated", time.Now())
+		g.noLeaver(x.tenant, id, "activated", x.entered)
 	case op == scim.GetUser && (gone || resp.OK() && inactive):
 		g.noLeaver(x.tenant, id, "shown", x.Began)
 	}

@@ -43,8 +43,8 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 			g.watchLeavers(x, scim.Response{}, err)
 			return x.again(retryAfter(err), "Other changes of the same resource are under way.", err)
 		}
-		x.lane = turn
-		x.waited += time.Since(began)
+		x.lane, x.entered = turn, time.Now()
+		x.waited += x.entered.Sub(began)
 	}
 	if x.only != nil && !x.only() {
 		return &Reply{}
@@ -108,7 +108,7 @@ func (g *Gateway) enterFound(x *Exchange, t scim.Target) error {
 	if err != nil {
 		return &scim.CallError{Reason: scim.PacedOut, RetryAfter: retryAfter(err), Err: err}
 	}
-	x.foundLane = turn
+	x.foundLane, x.entered = turn, time.Now()
 	if create == scim.CreateUser {
 		x.adopts = t.ID
 	}

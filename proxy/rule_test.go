@@ -234,3 +234,27 @@ func TestNoMoreAreServedThanTheBound(t *testing.T) {
 		}
 	})
 }
+
+// An activation closes the deactivations that came before it had its turn, and no others.
+func TestAnActivationClosesNoLaterDeactivation(t *testing.T) {
+	g, _, _ := idle(t)
+	for _, later := range []bool{false, true} {
+		id := fmt.Sprint("ada", later)
+		activates, leaves := g.begin(), g.begin()
+		for _, x := range []*Exchange{activates, leaves} {
+			x.Target = scim.Target{Operation: scim.PatchUser, ID: id}
+		}
+		activates.Verdict.Activates, leaves.Verdict.Deactivates = true, true
+		if later {
+			activates.entered = time.Now()
+		}
+		g.watchLeavers(leaves, scim.Response{}, &scim.CallError{Reason: scim.PacedOut})
+		if !later {
+			activates.entered = time.Now()
+		}
+		g.watchLeavers(activates, scim.Response{Status: 200, Body: []byte(`{"active":true}`)}, nil)
+		if open := g.leavers.Has(id); open != later {
+			t.Errorf("a deactivation that came later, %v: open %v", later, open)
+		}
+	}
+}

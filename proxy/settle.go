@@ -265,7 +265,7 @@ func (g *Gateway) stillIn(intent *audit.Record) {
 // tellSettled records what became of a write in doubt; later, if it can't now.
 func (g *Gateway) tellSettled(t *Tenant, d *inDoubt, settled translate.Settled, why string) {
 	intent := &d.intent
-	rec := &audit.Record{Exchange: intent.Exchange, Call: intent.Call, Tenant: t.name, Op: intent.Op, Resource: intent.Resource, Name: intent.Name, Outcome: settled.String()}
+	rec := &audit.Record{Exchange: intent.Exchange, Call: intent.Call, Tenant: intent.Tenant, Op: intent.Op, Resource: intent.Resource, Name: intent.Name, Outcome: settled.String()}
 	if why != "" {
 		rec.Findings = []string{why}
 	}

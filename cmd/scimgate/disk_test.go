@@ -93,6 +93,10 @@ func TestFullDisk(t *testing.T) {
 		seen = fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)
 	}
 	ids := c.people(8)
+	group, err := c.aws.AddGroup(`{"displayName":"Engineers"}`, ids[6:]...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ballast, err := os.Create(filepath.Join(seen, "ballast"))
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +114,8 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	c.leaversOnFullDisk(ids[1:6])
+	c.through(204, "PATCH", "/Groups/"+group, memberPatch("remove", ids[6]))
+	c.wantMembers(group, ids[7:])
 	if sound(t, filepath.Join(seen, "audit.jsonl")) == 0 {
 		t.Errorf("got no gap, want the log to tell of the fault")
 	}

@@ -223,6 +223,25 @@ func TestADeactivationBehindItsOutcomeIsNotForgotten(t *testing.T) {
 	}
 }
 
+// What a crash has cut off is taken up once: a user who was activated since stays so,
+// however often the gateway is started.
+func TestWhatACrashCutOffIsTakenUpOnce(t *testing.T) {
+	for _, at := range []string{`"kind":"intent"`, `"kind":"outcome"`} {
+		c := play(t, stage{})
+		id := c.user("grace@example.test", "")
+		c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse})
+		c.through(429, "PATCH", "/Users/"+id, deactivation)
+		next := c.after(at)
+		next.wantOnList(id)
+		next.through(200, "PATCH", "/Users/"+id, deactivation)
+		next.through(200, "PATCH", "/Users/"+id, patchOf(`{"op":"replace","value":{"active":true}}`))
+		again := next.after(`"event":"shutdown"`)
+		if _, body := again.adminAsks("GET", "/leavers"); strings.Contains(body, id) {
+			t.Errorf("%s: got %s at another start, want nobody", at, body)
+		}
+	}
+}
+
 // What is in doubt outlives a second restart.
 func TestDoubtsOutliveRestarts(t *testing.T) {
 	c := play(t, stage{})

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,25 +36,6 @@ func TestKeptAnswerIsOvertaken(t *testing.T) {
 	c.wantMembers(group, []string{id})
 	c.through(204, "PATCH", "/Groups/"+group, memberPatch("remove", id))
 	c.wantMembers(group, nil)
-}
-
-// The repeat of a change that gives something, which another came behind meanwhile, doesn't
-// undo that: its client is told so, once.
-func TestARepeatUndoesNoLaterChange(t *testing.T) {
-	c := play(t, stage{settings: func(s *proxy.Settings) { s.Client.Patience = 300 * time.Millisecond }})
-	id := c.people(1)[0]
-	group := c.groupOf("Engineers")
-	hold := make(chan struct{})
-	c.aws.Inject(standin.Fault{Operation: standin.PatchGroup, Act: standin.Pass, Hold: hold})
-	c.through(429, "PATCH", "/Groups/"+group, memberPatch("add", id)) // it goes on
-	close(hold)
-	c.eventually(204, "PATCH", "/Groups/"+group, memberPatch("remove", id))
-	if r := c.through(409, "PATCH", "/Groups/"+group, memberPatch("add", id)); !strings.Contains(r.detail(), "another change") {
-		t.Errorf("got %q", r.detail())
-	}
-	c.wantMembers(group, nil)
-	c.through(204, "PATCH", "/Groups/"+group, memberPatch("add", id)) // it is meant
-	c.wantMembers(group, []string{id})
 }
 
 // A create that takes a user over doesn't give back what was taken away meanwhile.
@@ -213,6 +198,18 @@ func TestForeign404(t *testing.T) {
 		c.aws.Inject(page)
 		c.send(c.gateway, "GET", "/Users/"+id, "")
 		c.wantOnList(id)
+	}
+	for _, status := range []int{404, 409} { // nor that a token is AWS's
+		stranger := play(t, stage{})
+		group := stranger.groupOf("Engineers")
+		page := standin.HTML(status)
+		page.Times = 9
+		stranger.aws.Inject(page)
+		stranger.token = fmt.Sprint("a-token-that-aws-does-not-know-", status)
+		stranger.send(stranger.gateway, "PATCH", "/Groups/"+group, patchOf(`{"op":"replace","path":"displayName","value":"Builders"}`))
+		if _, err := os.Stat(stranger.audit + ".default.tokens"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v: a page of status %d is taken for the acceptance of a token", err, status)
+		}
 	}
 	c := play(t, stage{})
 	id := c.people(1)[0]

@@ -249,6 +249,8 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 	case KindNotice:
 		switch string(e.event) {
+		case EventStart: // which has taken up what was left before it
+			clear(c.revoking)
 		case EventRetired:
 			c.retire(text)
 		case EventSettled:

@@ -341,7 +341,7 @@ func (j *Journal) Recovered() []Record { return j.left }
 // which no notice of the event settled tells.
 func (j *Journal) Doubts() []Record { return j.doubts }
 
-// Unanswered are the intents of earlier lives that were to take access away, the last of
+// Unanswered are the intents of the last life that were to take access away, the last of
 // each exchange, which were not carried out as far as is known, and of which no answer
 // tells the client.
 func (j *Journal) Unanswered() []Record { return j.unanswered }
