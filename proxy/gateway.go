@@ -22,32 +22,9 @@ import (
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/tokens"
-	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
-
-// Policy is how documents are treated. It is immutable.
-type Policy struct {
-	Config  string // hash of the configuration that it is of, for records; set by the gateway
-	Rules   *rules.Set
-	Observe bool // judge, but forward everything as it came
-	Pass    bool // of Observe: don't even judge
-	Plain   bool // the upstream is a plain store of RFC 7644: nothing is translated
-	Limits  translate.Limits
-
-	Adopt             bool // a create of what AWS has under the same name takes that, unless its externalId contradicts
-	DeactivateInstead bool // of deleting users
-	ListMembers       bool // fill in the members of groups in lists as well
-
-	// With compiles the rules with one rule's disposition changed, for an override;
-	// nil if that can't be.
-	With func(rule string, d rules.Disposition) (*rules.Set, error)
-
-	// Discovery are the documents that tell what the gateway can do: the list of
-	// schemas, of resource types, and the service provider's configuration.
-	Discovery map[scim.Operation][]byte
-}
 
 // Gateway is the server. New makes it, Listen binds its addresses, Serve runs it.
 type Gateway struct {
@@ -135,13 +112,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		}
 	}
 	g.recall()
-	how := room.Manner(0)
-	if len(g.tenants) > 1 {
-		how = room.Shared
-	}
-	g.room, g.unread = room.New(int64(s.Listen.MaxBodiesBytes), roomWait, how), room.New(maxUnread, roomWait, how)
-	g.answers, g.jobs = newAnswers(how), newJobs(how)
-	g.lists = room.New(maxKeptLists, 0, how|room.Reserved)
+	g.makeRooms()
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {
 		g.scheme = "https"
@@ -165,6 +136,17 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		Logger:                       serverLog{&g.log},
 	}
 	return g, nil
+}
+
+// makeRooms makes what exchanges share.
+func (g *Gateway) makeRooms() {
+	how := room.Manner(0)
+	if len(g.tenants) > 1 {
+		how = room.Shared
+	}
+	g.room, g.unread = room.New(int64(g.settings.Listen.MaxBodiesBytes), roomWait, how), room.New(maxUnread, roomWait, how)
+	g.answers, g.lists = newAnswers(how), room.New(maxKeptLists, 0, how|room.Reserved)
+	g.jobs = newJobs(how)
 }
 
 // roomWait is how long a large body, or a large answer of AWS, waits for room.

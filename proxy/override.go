@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
-	"github.com/scimgate/scimgate/rules"
 )
 
 // override is a policy that is in force for a while: for the night in which a rule, or
@@ -29,31 +28,6 @@ func (t *Tenant) inForce(now time.Time) *Policy {
 		return o.policy
 	}
 	return t.policy.Load()
-}
-
-// overriddenBy is the policy with an order in force: "observe", "pass" to not even judge, or
-// a rule as in "SG401=off".
-func (p Policy) overriddenBy(what string) (*Policy, error) {
-	id, word, single := strings.Cut(what, "=")
-	switch {
-	case what == "observe":
-		p.Observe = true
-	case what == "pass":
-		p.Observe, p.Pass = true, true
-	case single && p.With != nil:
-		d, ok := rules.ParseDisposition(word)
-		if !ok {
-			return nil, errors.New("a rule is set to off, warn, repair or reject")
-		}
-		set, err := p.With(id, d)
-		if err != nil {
-			return nil, err
-		}
-		p.Rules = set
-	default:
-		return nil, errors.New("what is observe, pass, a rule as in SG401=off, or end")
-	}
-	return &p, nil
 }
 
 // order puts an override in force, or ends it: "end".

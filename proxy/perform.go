@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -315,97 +313,4 @@ func (x *Exchange) belowBase() string {
 		}
 	}
 	return target
-}
-
-const noRoom = "The gateway has no memory left for AWS's answer beside those that others wait for."
-
-// failed is the reply to a plan that has no answer of AWS to pass on.
-func (g *Gateway) failed(x *Exchange, err error) *Reply {
-	var incomplete *translate.Incomplete
-	if errors.As(err, &incomplete) {
-		return g.incomplete(x, incomplete)
-	}
-	var failure *scim.CallError
-	if !errors.As(err, &failure) {
-		panic(fmt.Sprintf("BUG: a plan failed with %T", err))
-	}
-	after := failure.RetryAfter
-	switch failure.Reason {
-	case scim.PacedOut:
-		return x.again(max(after, time.Second), "The gateway is keeping within AWS's rate limits.", failure)
-	case scim.Unshown:
-		return x.again(max(after, time.Second), "AWS's lists do not show yet who is a member.", failure)
-	case scim.Unborn:
-		return x.again(max(after, time.Second), "AWS does not show yet what it made a moment ago.", failure)
-	case scim.NoRoom:
-		return x.again(max(after, time.Second), noRoom, failure)
-	case scim.NotRecorded:
-		return x.again(max(after, outage), "The gateway cannot write its audit log, so nothing was sent to AWS.", failure)
-	case scim.DoneUnlogged:
-		return x.again(max(after, outage), "The gateway cannot write its audit log any more; AWS has answered, but it is not recorded.", failure)
-	case scim.Held:
-		note := "the guard of the gateway"
-		var held *heldBack
-		if errors.As(failure, &held) {
-			note = held.note()
-		}
-		return x.again(after, strings.TrimRight(x.said(scim.HeldBack, note), " "), failure)
-	case scim.Unsent:
-		return x.again(max(after, outage), "AWS cannot be reached; nothing was sent.", failure)
-	}
-	text := "AWS gave no complete answer."
-	if errors.Is(failure, errNoRoom) { // of a write
-		text = noRoom
-	}
-	if x.writes() {
-		text += " Whether the change was made is not known."
-	}
-	return x.again(max(after, outage), text, failure)
-}
-
-// unrecorded is the reply where not even the reply can be recorded.
-func (x *Exchange) unrecorded(err error) *Reply {
-	if !x.writes() {
-		return x.again(outage, "The gateway cannot write its audit log.", err)
-	}
-	text := "The gateway cannot write its audit log, so nothing was sent to AWS."
-	if x.wrote > 0 || x.doubt {
-		text = "The gateway cannot write its audit log any more; the change was sent to AWS, but it is not recorded."
-	}
-	return x.again(outage, text, err)
-}
-
-// incomplete is the reply to a plan that was carried out in part, or found that it
-// can't be carried out: in full words of what was done. It is final only if AWS has
-// refused and nothing is in doubt.
-func (g *Gateway) incomplete(x *Exchange, e *translate.Incomplete) *Reply {
-	text := e.Detail
-	if e.Kind != 0 {
-		text = x.said(e.Kind, e.Note) + text
-	}
-	var failure *scim.CallError
-	if errors.As(e.Err, &failure) {
-		return x.again(max(failure.RetryAfter, soon), text, e)
-	}
-	if status := e.Response.Status; status == 429 || status >= 500 {
-		return x.again(max(e.Response.RetryAfter, soon), text, e)
-	}
-	detail, _, requestID := scim.ReadError(e.Response.Body)
-	if e.Response.RequestID != "" {
-		requestID = e.Response.RequestID
-	}
-	requestID = x.masked(requestID)
-	if e.Response.Status == 400 && e.Kind == 0 && len(e.Response.Body) > 0 {
-		text = g.unexplained(x, requestID) + text
-	}
-	if detail != "" {
-		detail = " AWS answered: " + detail
-	}
-	status := e.Response.Status
-	if status < 400 {
-		status = 400
-	}
-	return x.refuseWith(scim.ErrorDocument{
-		Status: status, ScimType: scimTypes[status], Detail: text + detail, UpstreamStatus: e.Response.Status, UpstreamRequestID: requestID,
-	}, e)
 }
