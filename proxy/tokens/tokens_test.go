@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func write(t *testing.T, path, text string, at time.Time) {
+func write(t testing.TB, path, text string, at time.Time) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
