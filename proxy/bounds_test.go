@@ -191,20 +191,27 @@ func TestAttributesOfAWSAreLookedAtNowAndThen(t *testing.T) {
 	})
 }
 
-// An open deactivation is tried again every ten minutes at least, for as long as it takes.
-func TestDeactivationsAreDrivenOn(t *testing.T) {
-	dir := t.TempDir()
+// holding is a folder with a token of AWS's and one of the gateway's own.
+func holding(t *testing.T) (dir string, held tokens.Settings) {
+	t.Helper()
+	dir = t.TempDir()
 	_, line := tokens.Make("okta")
 	for name, text := range map[string]string{"gateway": line, "aws": "a-token"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return dir, tokens.Settings{File: filepath.Join(dir, "gateway"), Upstream: "file:" + filepath.Join(dir, "aws")}
+}
+
+// An open deactivation is tried again every ten minutes at least, for as long as it takes.
+func TestDeactivationsAreDrivenOn(t *testing.T) {
+	dir, held := holding(t)
 	synctest.Test(t, func(t *testing.T) {
 		g, err := New(Settings{
 			Upstream: upstream.Settings{URL: "http://127.0.0.1:1/scim/v2"}, // where nobody listens
 			Audit:    audit.Settings{File: filepath.Join(dir, "audit.jsonl")},
-			Tokens:   tokens.Settings{File: filepath.Join(dir, "gateway"), Upstream: "file:" + filepath.Join(dir, "aws")},
+			Tokens:   held,
 		}, Policy{}, io.Discard)
 		if err != nil {
 			t.Fatal(err)
@@ -258,18 +265,12 @@ func TestStoresAreDrivenSideBySide(t *testing.T) {
 	tried := make(chan struct{}, 10)
 	answering := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { tried <- struct{}{} }))
 	defer answering.Close()
-	dir := t.TempDir()
-	_, line := tokens.Make("okta")
-	for name, text := range map[string]string{"gateway": line, "aws": "a-token"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir, held := holding(t)
 	s := Settings{Audit: audit.Settings{File: filepath.Join(dir, "audit.jsonl")}}
 	for name, url := range map[string]string{"silent": "http://" + silent.Addr().String(), "answering": answering.URL} {
 		s.Tenants = append(s.Tenants, TenantSettings{
 			Name: name, Upstream: upstream.Settings{URL: url + "/scim/v2"},
-			Tokens: tokens.Settings{File: filepath.Join(dir, "gateway"), Upstream: "file:" + filepath.Join(dir, "aws")},
+			Tokens: held,
 		})
 	}
 	g, err := New(s, Policy{}, io.Discard)

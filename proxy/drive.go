@@ -32,8 +32,8 @@ type opened struct {
 	since time.Time
 }
 
-// plan is when one is tried next.
-type plan struct {
+// schedule is when one is tried next.
+type schedule struct {
 	next  time.Time
 	after time.Duration
 }
@@ -45,8 +45,8 @@ type plan struct {
 func (g *Gateway) drive(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, st := range g.stores() {
-		plans := map[opened]*plan{}
-		all.Go(func() { everySecond(ctx, func() { g.deactivateDue(ctx, st, plans) }) })
+		schedules := map[opened]*schedule{}
+		all.Go(func() { everySecond(ctx, func() { g.deactivateDue(ctx, st, schedules) }) })
 		all.Go(func() { everySecond(ctx, func() { g.askAbout(st) }) })
 	}
 	all.Wait()
@@ -77,7 +77,7 @@ func (g *Gateway) askAbout(st *store) {
 }
 
 // deactivateDue tries those of a store whose time has come.
-func (g *Gateway) deactivateDue(ctx context.Context, st *store, plans map[opened]*plan) {
+func (g *Gateway) deactivateDue(ctx context.Context, st *store, schedules map[opened]*schedule) {
 	open := map[opened]bool{}
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -89,10 +89,10 @@ func (g *Gateway) deactivateDue(ctx context.Context, st *store, plans map[opened
 		}
 		this := opened{l.ID, l.Since}
 		open[this] = true
-		p := plans[this]
+		p := schedules[this]
 		if p == nil {
-			p = &plan{l.Since.Add(driveFirst), driveFirst}
-			plans[this] = p
+			p = &schedule{l.Since.Add(driveFirst), driveFirst}
+			schedules[this] = p
 		}
 		if l.Held && t.guard.Released(guard.Deactivations).IsZero() || time.Now().Before(p.next) {
 			continue
@@ -109,7 +109,7 @@ func (g *Gateway) deactivateDue(ctx context.Context, st *store, plans map[opened
 			<-places
 		})
 	}
-	maps.DeleteFunc(plans, func(o opened, _ *plan) bool { return !open[o] })
+	maps.DeleteFunc(schedules, func(o opened, _ *schedule) bool { return !open[o] })
 }
 
 // deactivateOpen is an exchange without a client.
