@@ -103,26 +103,15 @@ var Seeds = append([]Seed{
 		return true
 	}},
 	{"not done settled as done", FalseOutcome, func(t *tampered) bool {
-		for _, l := range t.lines {
-			for _, c := range t.calls[l.Exchange] {
-				if l.Event == "settled" && l.Outcome == "not_done" && c.intent.Call == l.Call && c.seen != nil && !t.hadIt(c.seen) {
-					t.set(l, "outcome", quoted("ok"))
-					return true
-				}
-			}
-		}
-		return false
+		_, c := t.write(func(a *witness.Asked, c *call) bool { return titles(a, c) && !t.hadIt(c.seen) })
+		c.seen.Did = time.Time{}
+		t.settle(c, "ok")
+		return true
 	}},
 	{"done settled as not done", FalseOutcome, func(t *tampered) bool {
-		for _, l := range t.lines {
-			for _, c := range t.calls[l.Exchange] {
-				if l.Event == "settled" && l.Outcome == "ok" && c.intent.Call == l.Call && c.seen != nil && !c.seen.Did.IsZero() {
-					t.set(l, "outcome", quoted("not_done"))
-					return true
-				}
-			}
-		}
-		return false
+		_, c := t.write(anyWrite)
+		t.settle(c, "not_done")
+		return true
 	}},
 	{"AWS's id of another call", Crossed, func(t *tampered) bool {
 		_, c := t.write(func(_ *witness.Asked, c *call) bool { return c.outcome.AWSID != "" })

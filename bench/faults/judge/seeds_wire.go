@@ -128,11 +128,11 @@ var wireSeeds = []Seed{
 	{"write undone by an earlier one", Overtaken, func(t *tampered) bool {
 		return t.overtake(titles, func(w *witness.Wish, s *witness.State) { w.Title, s.Title = "earlier", "earlier" })
 	}},
-	{"answers of two reads swapped", Crossed, func(t *tampered) bool {
+	{"answers of two requests swapped", Crossed, func(t *tampered) bool {
 		var one *witness.Asked
 		for i := range t.Asked {
 			a := &t.Asked[i]
-			if a.Method != "GET" || a.Status != 200 || !strings.HasPrefix(a.Path, "/Users/") {
+			if a.Status != 200 || !strings.HasPrefix(a.Path, "/Users/") {
 				continue
 			}
 			if one != nil && one.Path != a.Path {

@@ -145,6 +145,14 @@ func (t *tampered) insert(behind *witness.Line, text string) {
 	t.relink()
 }
 
+// settle has a call end in doubt, and a notice tell what became of it.
+func (t *tampered) settle(c *call, outcome string) {
+	t.Log[t.at(c.outcome)].Text = without(c.outcome.Text, "status")
+	t.set(c.outcome, "outcome", quoted("unknown"))
+	notice := with(with(t.Log[t.at(c.outcome)].Text, "kind", quoted("notice")), "event", quoted("settled"))
+	t.insert(c.outcome, with(notice, "outcome", quoted(outcome)))
+}
+
 // relink numbers and links all lines anew, as one does who forges a log.
 func (t *tampered) relink() {
 	prev := strings.Repeat("0", 64)
