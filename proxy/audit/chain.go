@@ -212,12 +212,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			c.open = map[callKey]place{}
 		}
 		c.open[key] = c.last
-		if e.revokes && len(c.revoking) < maxOpen {
-			if c.revoking == nil {
-				c.revoking = map[string]place{}
-			}
-			c.revoking[key.exchange] = c.last
-		}
+		c.revokes(e)
 	case KindOutcome:
 		at, ok := c.open[key]
 		if c.revoking[key.exchange] == at && string(e.outcome) == "ok" {
@@ -236,6 +231,8 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			c.untold[key.exchange] = at
 		}
 		delete(c.open, key)
+	case KindRefusal:
+		delete(c.revoking, key.exchange)
 	case KindAnswer:
 		delete(c.revoking, key.exchange)
 		if string(e.event) != EventClientGone && !e.again {
@@ -251,6 +248,8 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		switch string(e.event) {
 		case EventStart: // which has taken up what was left before it
 			clear(c.revoking)
+		case EventDue:
+			c.revokes(e)
 		case EventRetired:
 			c.retire(text)
 		case EventSettled:
@@ -258,6 +257,17 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 	}
 	return nil
+}
+
+// revokes keeps the last record that says that access is to be taken away.
+func (c *chain) revokes(e *entry) {
+	if !e.revokes || len(c.revoking) >= maxOpen {
+		return
+	}
+	if c.revoking == nil {
+		c.revoking = map[string]place{}
+	}
+	c.revoking[e.exchange] = c.last
 }
 
 // checkpoint holds a checkpoint to the keys.
@@ -360,7 +370,7 @@ func (c *chain) entry() (e entry, reason string) {
 		case string(name) == "event":
 			e.event = bytes.Trim(raw, `"`)
 		case string(name) == "exchange":
-			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindAnswer || kind == KindNotice {
+			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindRefusal || kind == KindAnswer || kind == KindNotice {
 				e.exchange = d.String(at)
 			}
 		case string(name) == "call":

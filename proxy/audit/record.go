@@ -40,6 +40,7 @@ const (
 	EventRetired    = "retired"     // segments were deleted by their number; the findings name their last record
 	EventReopened   = "reopened"    // the first record after Reopen
 	EventAdmin      = "admin"       // of a refusal: by the admin listener; the findings say what for
+	EventDue        = "due"         // a deactivation was accepted, and waits for its turn
 	EventSettled    = "settled"     // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
 
@@ -77,7 +78,7 @@ type Record struct {
 	Wait     int64     `json:"wait_us,omitempty"` // for lane and budget
 	Micros   int64     `json:"us,omitempty"`      // first byte out to last byte in
 	Config   string    `json:"config"`            // SHA-256 of the configuration, 16 hex digits
-	Revokes  bool      `json:"revokes,omitempty"` // of an intent: it takes access away
+	Revokes  bool      `json:"revokes,omitempty"` // of an intent, and what is due: it takes access away
 	Key      string    `json:"key,omitempty"`     // of a checkpoint: see Checkpoint
 	Sig      string    `json:"sig,omitempty"`     // of a checkpoint: Ed25519, base64
 	Prev     string    `json:"prev"`              // SHA-256 of the bytes of the line before, without LF, hex; 64 zeros in the first
