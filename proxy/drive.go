@@ -69,7 +69,7 @@ func everySecond(ctx context.Context, f func()) {
 // askAbout asks about what is in doubt of a store, with the token of one of its tenants.
 func (g *Gateway) askAbout(st *store) {
 	for _, t := range g.tenants {
-		if t.store == st && t.keeper != nil {
+		if t.store == st && t.keeper != nil && !t.inForce(time.Now()).Plain {
 			g.settle(t, t.keeper.Upstream(), t.unsettled.take(time.Now(), askAtOnce))
 			return
 		}

@@ -78,9 +78,7 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.masked(x.Target.Resource())).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		if err := g.leavers.Add(leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}); err != nil {
-			g.log.Error().Str("exchange", x.ID).Err(err).Msg("cannot keep the list of open deactivations")
-		}
+		x.unlisted = !g.listed(leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)})
 	case err != nil:
 	case (op.Is(scim.ReplaceUser|scim.PatchUser) || op == scim.CreateUser && x.adopts != "") && resp.OK() && x.Verdict.Activates:
 		x.tenant.inactive.remove(id)

@@ -156,7 +156,7 @@ func (x *Exchange) laneKey() string {
 
 // plan chooses how the exchange is carried out.
 func (g *Gateway) plan(x *Exchange) translate.Plan {
-	if x.policy.Observe {
+	if x.policy.Observe && x.only == nil { // what the gateway itself asks for came from nowhere
 		return g.asItCame(x)
 	}
 	if x.policy.Plain {

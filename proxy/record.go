@@ -17,6 +17,7 @@ func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 	rec := g.recordFor(x)
 	rec.Call, rec.Op, rec.Method, rec.Path, rec.Resource = x.Calls, c.operation.String(), c.Method, c.URI, c.resource
 	rec.Attrs, rec.Added, rec.Removed = c.attrs, c.added, c.removed
+	rec.Grants = x.Verdict.Activates && c.Write && !c.revokes && c.operation.Is(scim.PatchUser|scim.ReplaceUser)
 	if c.Body != nil {
 		rec.Sent = g.journal.Digest(c.Body)
 	}
@@ -57,6 +58,9 @@ func (g *Gateway) record(x *Exchange, r *Reply) error {
 	rec.Reply, rec.Wait, rec.AWSID = r.Status, x.waited.Microseconds(), r.RequestID
 	write := x.writes()
 	switch {
+	case x.unlisted:
+		rec.Revokes = true
+		return g.journal.Answer(rec, audit.Vital)
 	case x.Calls > 0 && write:
 		if x.conn != nil && wire.Gone(x.conn) {
 			rec.Event = audit.EventClientGone

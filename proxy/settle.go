@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -249,17 +250,25 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 }
 
 // stillIn puts the user of a write on the list of open deactivations, if it was to take that
-// user's access away.
-func (g *Gateway) stillIn(intent *audit.Record) {
+// user's access away; false if the list can't be written now.
+func (g *Gateway) stillIn(intent *audit.Record) bool {
 	op, _ := scim.ParseOperation(intent.Op)
 	if !intent.Revokes || !op.Is(scim.PatchUser|scim.ReplaceUser|scim.DeleteUser) {
-		return
+		return true
 	}
 	_, id, _ := strings.Cut(intent.Resource, "/")
 	left := leavers.Leaver{ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time}
-	if err := g.leavers.Add(left); err != nil {
-		g.log.Error().Str("exchange", intent.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
+	return g.listed(left)
+}
+
+// listed puts a leaver on the list of open deactivations; false if it is there, and the
+// file could not take it.
+func (g *Gateway) listed(l leavers.Leaver) bool {
+	err := g.leavers.Add(l)
+	if err != nil {
+		g.log.Error().Str("exchange", l.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
 	}
+	return err == nil || !g.leavers.Has(l.ID)
 }
 
 // tellSettled records what became of a write in doubt; later, if it can't now.
@@ -288,15 +297,25 @@ func doubtful(d *inDoubt) translate.Doubtful {
 
 // recall takes up what an earlier life of the process has left: creates that may have
 // been carried out, deactivations that nobody may send again, writes in doubt.
-func (g *Gateway) recall() {
+func (g *Gateway) recall() error {
 	crashed := map[string]bool{}
 	for _, intent := range g.journal.Recovered() {
 		crashed[intent.Exchange] = true
 	}
 	// Whose connection was lost, which Okta takes as final; and those that are there already,
 	// unless the list itself could not be written.
-	for _, intent := range slices.Concat(g.journal.Unanswered(), g.journal.Doubts()) {
+	listed := true
+	unanswered := g.journal.Unanswered()
+	for i := range unanswered {
+		listed = g.stillIn(&unanswered[i]) && listed
+	}
+	for _, intent := range g.journal.Doubts() {
 		g.stillIn(&intent)
+	}
+	if listed && len(unanswered) > 0 { // else they are taken up again at the next start
+		if err := g.journal.Notice(audit.EventTakenUp, &audit.Record{}); err != nil {
+			return fmt.Errorf("cannot record that open deactivations were taken up: %w", err)
+		}
 	}
 	doubts := slices.Concat(g.journal.Doubts(), g.journal.Recovered())
 	for i, intent := range slices.Concat(doubts, g.journal.Untold()) {
@@ -326,4 +345,5 @@ func (g *Gateway) recall() {
 		}
 		t.unsettled.add(&inDoubt{intent: intent, from: from, older: !crashed[intent.Exchange]})
 	}
+	return nil
 }

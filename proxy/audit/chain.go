@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -32,10 +33,10 @@ type chain struct {
 	unended  bool     // its line has no line break
 	gaps     int
 	open     map[callKey]place
-	doubts   map[callKey]place // intents whose outcome is unknown, and which were not settled
-	missing  bool              // what was written last is not there
-	untold   map[string]place  // by exchange: creates that were carried out, until the client is told
-	revoking map[string]place  // by exchange: intents that take access away, until they are carried out or the client is told
+	doubts   map[callKey]place     // intents whose outcome is unknown, and which were not settled
+	missing  bool                  // what was written last is not there
+	untold   map[string]place      // by exchange: creates that were carried out, until the client is told
+	revoking map[string]revocation // by exchange: users who are to lose access, until it is done, told or taken up
 
 	of      io.ReaderAt       // what is read now, for places
 	until   uint64            // the last record that counts in it; 0: all
@@ -70,6 +71,13 @@ type place struct {
 	size int   // of the line without its line break
 }
 
+// revocation is what tells that a user's access is to be taken away.
+type revocation struct {
+	place
+	resource string
+	due      bool // it waits for its turn; writes that were there before it may come between
+}
+
 // torn is a stretch of the file that is no whole records.
 type torn struct {
 	size   int64
@@ -91,6 +99,8 @@ type entry struct {
 	creates  bool // it is of a create
 	again    bool // the client is told to come again
 	revokes  bool
+	grants   bool
+	resource []byte // quoted
 }
 
 // read goes through all of a log. It returns a *ChainError, or why it could not
@@ -212,11 +222,11 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			c.open = map[callKey]place{}
 		}
 		c.open[key] = c.last
-		c.revokes(e)
+		c.revokes(e, false)
 	case KindOutcome:
 		at, ok := c.open[key]
-		if c.revoking[key.exchange] == at && string(e.outcome) == "ok" {
-			delete(c.revoking, key.exchange)
+		if own := c.revoking[key.exchange]; ok && string(e.outcome) == "ok" && (e.grants || own.place == at) {
+			c.overtakes(e, at)
 		}
 		if ok && string(e.outcome) == "unknown" && len(c.doubts) < maxOpen {
 			if c.doubts == nil {
@@ -235,6 +245,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		delete(c.revoking, key.exchange)
 	case KindAnswer:
 		delete(c.revoking, key.exchange)
+		c.revokes(e, false) // it could not be put on the list
 		if string(e.event) != EventClientGone && !e.again {
 			delete(c.untold, key.exchange)
 		}
@@ -246,10 +257,10 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		}
 	case KindNotice:
 		switch string(e.event) {
-		case EventStart: // which has taken up what was left before it
+		case EventTakenUp:
 			clear(c.revoking)
 		case EventDue:
-			c.revokes(e)
+			c.revokes(e, true)
 		case EventRetired:
 			c.retire(text)
 		case EventSettled:
@@ -259,15 +270,23 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 	return nil
 }
 
-// revokes keeps the last record that says that access is to be taken away.
-func (c *chain) revokes(e *entry) {
-	if !e.revokes || len(c.revoking) >= maxOpen {
+// revokes keeps the last record that says that a user is to lose access.
+func (c *chain) revokes(e *entry, due bool) {
+	if !e.revokes || !bytes.HasPrefix(e.resource, []byte(`"Users/`)) || len(c.revoking) >= maxOpen {
 		return
 	}
 	if c.revoking == nil {
-		c.revoking = map[string]place{}
+		c.revoking = map[string]revocation{}
 	}
-	c.revoking[e.exchange] = c.last
+	c.revoking[e.exchange] = revocation{c.last, string(e.resource), due}
+}
+
+// overtakes takes in that a user has lost, or was given, access by the call of an intent:
+// what was to take it away before that is over.
+func (c *chain) overtakes(e *entry, intent place) {
+	maps.DeleteFunc(c.revoking, func(_ string, r revocation) bool {
+		return r.resource == string(e.resource) && r.seq <= intent.seq && !r.due
+	})
 }
 
 // checkpoint holds a checkpoint to the keys.
@@ -381,6 +400,10 @@ func (c *chain) entry() (e entry, reason string) {
 			e.again = string(raw) == "429" || string(raw) == "503"
 		case string(name) == "revokes":
 			e.revokes = string(raw) == "true"
+		case string(name) == "grants":
+			e.grants = string(raw) == "true"
+		case string(name) == "resource":
+			e.resource = raw
 		case string(name) == "outcome":
 			e.outcome = bytes.Trim(raw, `"`)
 		case string(name) == "prev":

@@ -86,8 +86,13 @@ func (j *Journal) add(rec *Record) []byte {
 // for all who have joined by then, on its own goroutine; the others wait.
 func (j *Journal) commit(seq uint64) error {
 	defer j.mu.Unlock()
-	for j.durable < seq {
+	era := j.era
+	for {
 		switch {
+		case era.fault != nil && seq > era.durable: // also when it is over before this one wakes
+			return era.fault
+		case era.fault != nil || j.durable >= seq:
+			return nil
 		case j.fault != nil:
 			return j.fault
 		case j.writing:
@@ -96,7 +101,6 @@ func (j *Journal) commit(seq uint64) error {
 			j.writeBatch()
 		}
 	}
-	return nil
 }
 
 // writeBatch is called with mu held and returns with it held; the disk is at work
@@ -114,6 +118,7 @@ func (j *Journal) writeBatch() {
 	}
 	if err != nil {
 		j.fault = &Fault{File: j.name, Op: op, Seq: j.durable + 1, Err: err}
+		j.era.fault, j.era.durable, j.era = j.fault, j.durable, &era{}
 		j.failures.Add(1)
 		j.pending, j.spare = nil, nil
 		j.recoverLater()

@@ -82,6 +82,13 @@ const (
 	jumpedBack  = time.Second // of the wall clock, worth a notice
 )
 
+// era is the time between two faults. Sequence numbers of records that a fault has lost
+// are given again in the next.
+type era struct {
+	fault   *Fault // that ended it, or nil
+	durable uint64 // then
+}
+
 // Journal writes one log. Its doors may be used by many goroutines at once; each
 // encodes the record before it returns, so records and their texts may be reused.
 // They set V, Seq, Time and Kind of the record, and Config if it has none; they leave Prev.
@@ -107,6 +114,7 @@ type Journal struct {
 	time    time.Time  // of the last record
 	missed  uint64     // riding records dropped since the last record
 	fault   *Fault     // while set, nothing is written
+	era     *era       // that of the records which are joined now
 	scarce  *Fault     // while set, only vital records are: the space that was reserved is in use
 	closed  bool
 	intents []slot // those without outcome, and free places
@@ -341,9 +349,10 @@ func (j *Journal) Recovered() []Record { return j.left }
 // which no notice of the event settled tells.
 func (j *Journal) Doubts() []Record { return j.doubts }
 
-// Unanswered are the intents of the last life that were to take access away, the last of
-// each exchange, which were not carried out as far as is known, and of which no answer
-// tells the client.
+// Unanswered are records of users who were to lose access, the last of each exchange: of
+// what was not carried out as far as is known, of which no answer tells the client or the
+// list of open deactivations could not take it, and behind which no call has given the user
+// access. A notice of the event taken_up says that they are on that list.
 func (j *Journal) Unanswered() []Record { return j.unanswered }
 
 // Untold are the creates of earlier lives that were carried out, and of which no answer

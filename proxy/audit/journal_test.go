@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -382,5 +383,35 @@ func TestNoTokenIsEverWritten(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A record that a fault has lost is lost also for whoever wakes when the fault is over, and
+// others have its number.
+func TestWhatAFaultLostIsLostWhenItIsOver(t *testing.T) {
+	j, err := onDisk(t, &disk{}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.mu.Lock()
+	before := j.seq
+	j.writing = true // somebody is
+	j.mu.Unlock()
+	lost := make(chan error, 1)
+	go func() { lost <- j.Answer(&Record{Exchange: "lost"}, Ordinary) }()
+	for joined := false; !joined; runtime.Gosched() {
+		j.mu.Lock()
+		joined = j.seq > before
+		if joined { // and waits; the batch fails, and the fault ends, before it wakes
+			j.fault = &Fault{File: j.name, Op: "write", Seq: before + 1, Err: errors.New("no space")}
+			j.era.fault, j.era.durable, j.era = j.fault, j.durable, &era{}
+			j.fault, j.writing, j.pending, j.durable, j.seq = nil, false, nil, before+1, before+1
+			j.done.Broadcast()
+		}
+		j.mu.Unlock()
+	}
+	var fault *Fault
+	if err := <-lost; !errors.As(err, &fault) {
+		t.Errorf("got %v for a record that is in no file, want the fault", err)
 	}
 }

@@ -36,7 +36,7 @@ type hooks struct {
 func Open(s Settings) (*Journal, error) { return open(s, hooks{}) }
 
 func open(s Settings, h hooks) (*Journal, error) {
-	j := &Journal{name: s.File, config: s.Config, now: h.now, stop: make(chan struct{}), markEvery: s.CheckpointEvery, markFile: s.CheckpointFile, told: s.Told}
+	j := &Journal{era: &era{}, name: s.File, config: s.Config, now: h.now, stop: make(chan struct{}), markEvery: s.CheckpointEvery, markFile: s.CheckpointFile, told: s.Told}
 	if j.markEvery <= 0 {
 		j.markEvery = markEvery
 	}
@@ -168,12 +168,12 @@ func (j *Journal) mend(found *chain) error {
 		}
 		j.untold = append(j.untold, intent)
 	}
-	for _, at := range inOrder(found.revoking) {
-		var intent Record
-		if err := readRecord(at, &intent); err != nil {
+	for _, r := range slices.SortedFunc(maps.Values(found.revoking), func(a, b revocation) int { return cmp.Compare(a.seq, b.seq) }) {
+		var rec Record
+		if err := readRecord(r.place, &rec); err != nil {
 			return err
 		}
-		j.unanswered = append(j.unanswered, intent)
+		j.unanswered = append(j.unanswered, rec)
 	}
 	for _, at := range inOrder(found.open) {
 		line := make([]byte, at.size)

@@ -40,6 +40,7 @@ const (
 	EventRetired    = "retired"     // segments were deleted by their number; the findings name their last record
 	EventReopened   = "reopened"    // the first record after Reopen
 	EventAdmin      = "admin"       // of a refusal: by the admin listener; the findings say what for
+	EventTakenUp    = "taken_up"    // what the start before it found of deactivations that were cut off is on the list of open ones
 	EventDue        = "due"         // a deactivation was accepted, and waits for its turn
 	EventSettled    = "settled"     // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
@@ -78,9 +79,10 @@ type Record struct {
 	Wait     int64     `json:"wait_us,omitempty"` // for lane and budget
 	Micros   int64     `json:"us,omitempty"`      // first byte out to last byte in
 	Config   string    `json:"config"`            // SHA-256 of the configuration, 16 hex digits
-	Revokes  bool      `json:"revokes,omitempty"` // of an intent, and what is due: it takes access away
+	Revokes  bool      `json:"revokes,omitempty"` // of an intent, and what is due: it takes access away; of an answer: and could not be put on the list of open deactivations
 	Key      string    `json:"key,omitempty"`     // of a checkpoint: see Checkpoint
 	Sig      string    `json:"sig,omitempty"`     // of a checkpoint: Ed25519, base64
+	Grants   bool      `json:"grants,omitempty"`  // of a write and its outcome: it activates a user
 	Prev     string    `json:"prev"`              // SHA-256 of the bytes of the line before, without LF, hex; 64 zeros in the first
 }
 
@@ -148,7 +150,11 @@ func (r *Record) appendFields(dst []byte) []byte {
 		dst = append(dst, `,"revokes":true`...)
 	}
 	dst = appendText(dst, `,"key":`, r.Key)
-	return appendText(dst, `,"sig":`, r.Sig)
+	dst = appendText(dst, `,"sig":`, r.Sig)
+	if r.Grants {
+		dst = append(dst, `,"grants":true`...)
+	}
+	return dst
 }
 
 func appendText(dst []byte, name, s string) []byte {
