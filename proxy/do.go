@@ -253,7 +253,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		settled = true
 		if recorded := intent.Settle(rec); recorded != nil {
 			if outcome != scim.Unknown { // which is what the log will say
-				x.tenant.unsettled.add(c.inDoubt(x, announced, time.Now().Add(x.tenant.settle)))
+				x.doubts(c, announced, time.Now().Add(x.tenant.settle))
 			}
 			return resp, &scim.CallError{Reason: scim.DoneUnlogged, RetryAfter: outage, Err: errors.Join(recorded, err)}
 		}
@@ -292,20 +292,23 @@ func (g *Gateway) weigh(x *Exchange, c *call, intent *audit.Record, outcome scim
 		} else if c.operation.Is(scim.CreateUser | scim.CreateGroup | scim.PatchGroup) { // AWS's lists show them late
 			from = from.Add(x.tenant.settle)
 		}
-		x.tenant.unsettled.add(c.inDoubt(x, intent, from))
+		x.doubts(c, intent, from)
 	}
 }
 
-// inDoubt is a call of which it isn't known what became, as the log has it, with what AWS
-// is asked about from some time on. A plain store is not asked, but another write of the
+// doubts remembers a call of which it isn't known what became, as the log has it, to be
+// asked about from some time on. A plain store is not asked, but another write of the
 // resource ends the doubt.
-func (c *call) inDoubt(x *Exchange, intent *audit.Record, from time.Time) *inDoubt {
+func (x *Exchange) doubts(c *call, intent *audit.Record, from time.Time) {
+	if c.operation == 0 { // nobody could ask
+		return
+	}
 	d := &inDoubt{intent: *intent, from: from}
 	d.intent.Added, d.intent.Removed = apart(intent.Added), apart(intent.Removed)
 	if len(c.Body) <= maxUnsettledBody && !x.policy.Plain {
 		d.body = bytes.Clone(c.Body)
 	}
-	return d
+	x.tenant.unsettled.add(d)
 }
 
 // apart are copies that don't hold the document that they stand in.

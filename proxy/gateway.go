@@ -111,9 +111,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 			t.keeper.Tell(func(err error) { g.tokensChanged(t, err) })
 		}
 	}
-	if err = g.recall(); err != nil {
-		return nil, errors.Join(err, g.leavers.Close(), g.journal.Close())
-	}
+	g.recall()
 	g.makeRooms()
 	g.scheme = "http"
 	if s.Listen.TLSTerminatedInFront || s.Listen.CertFile != "" {

@@ -14,7 +14,7 @@ type Policy struct {
 	Config  string // hash of the configuration that it is of, for records; set by the gateway
 	Rules   *rules.Set
 	Observe bool // judge, but forward everything as it came
-	Pass    bool // of Observe: don't even judge
+	Pass    bool // of Observe: don't judge; who is activated or deactivated is seen all the same
 	Plain   bool // the upstream is a plain store of RFC 7644: nothing is translated
 	Limits  translate.Limits
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -297,7 +296,7 @@ func doubtful(d *inDoubt) translate.Doubtful {
 
 // recall takes up what an earlier life of the process has left: creates that may have
 // been carried out, deactivations that nobody may send again, writes in doubt.
-func (g *Gateway) recall() error {
+func (g *Gateway) recall() {
 	crashed := map[string]bool{}
 	for _, intent := range g.journal.Recovered() {
 		crashed[intent.Exchange] = true
@@ -314,7 +313,7 @@ func (g *Gateway) recall() error {
 	}
 	if listed && len(unanswered) > 0 { // else they are taken up again at the next start
 		if err := g.journal.Notice(audit.EventTakenUp, &audit.Record{}); err != nil {
-			return fmt.Errorf("cannot record that open deactivations were taken up: %w", err)
+			g.log.Error().Err(err).Msg("cannot record that open deactivations were taken up: the next start does so again")
 		}
 	}
 	doubts := slices.Concat(g.journal.Doubts(), g.journal.Recovered())
@@ -345,5 +344,4 @@ func (g *Gateway) recall() error {
 		}
 		t.unsettled.add(&inDoubt{intent: intent, from: from, older: !crashed[intent.Exchange]})
 	}
-	return nil
 }
