@@ -8,6 +8,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/wire"
@@ -49,19 +50,19 @@ type Exchange struct {
 	only      func() bool // asked when the lane is entered whether there is still something to do; or nil
 	scheme    string      // by which the client reached the gateway: http or https
 	tenant    *Tenant
-	prefix    string        // path of the Base URL by which it came, as far as it is the tenant's own
-	policy    *Policy       // what the exchange began with, whatever is reloaded meanwhile
-	lane      *pace.Turn    // of the resource that is written, or nil
-	foundLane *pace.Turn    // of the one that a create has found or made, or nil
-	entered   time.Time     // the lane of the resource that is changed
-	waited    time.Duration // for lane and budget
-	lastAWS   scim.Response // the last answer of AWS, for the record
-	stray     bool          // that was no document of AWS's, though its status says that it has looked
-	adopts    string        // the id of the user that a create takes over
-	doubt     bool          // a call was sent of which it isn't known what became
-	wrote     int           // writes that AWS carried out
-	unlisted  bool          // a deactivation that is not confirmed, and that the list could not take
-	vital     bool          // a call took access away, so the records have the last of the disk
+	prefix    string          // path of the Base URL by which it came, as far as it is the tenant's own
+	policy    *Policy         // what the exchange began with, whatever is reloaded meanwhile
+	lane      *pace.Turn      // of the resource that is written, or nil
+	foundLane *pace.Turn      // of the one that a create has found or made, or nil
+	entered   time.Time       // the lane of the resource that is changed
+	waited    time.Duration   // for lane and budget
+	lastAWS   scim.Response   // the last answer of AWS, for the record
+	stray     bool            // that was no document of AWS's, though its status says that it has looked
+	adopts    string          // the id of the user that a create takes over
+	doubt     bool            // a call was sent of which it isn't known what became
+	wrote     int             // writes that AWS carried out
+	unlisted  *leavers.Leaver // a deactivation that is not confirmed, and that the list could not take
+	vital     bool            // a call took access away, so the records have the last of the disk
 
 	conn    net.Conn // of the client, or nil
 	answers *answers

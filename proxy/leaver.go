@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -14,20 +13,6 @@ import (
 // false. Nothing that a rule about a profile finds may hold it up.
 func (x *Exchange) deactivates() bool {
 	return x.Verdict.Deactivates && x.Target.Operation.Is(scim.ReplaceUser|scim.PatchUser)
-}
-
-// isDue records a deactivation before it waits for its turn: what a crash cuts off then is
-// on the list of open ones at the next start. The list has it already where the gateway
-// itself asks. That it can't be recorded holds nothing up: the intent has a reserve.
-func (g *Gateway) isDue(x *Exchange) {
-	if x.only != nil || !x.deactivates() && x.Target.Operation != scim.DeleteUser {
-		return
-	}
-	rec := g.recordAsked(x)
-	rec.Revokes = true
-	if err := g.journal.Notice(audit.EventDue, rec); err != nil {
-		g.log.Warn().Str("exchange", x.ID).Err(err).Msg("a deactivation is not recorded before its turn")
-	}
 }
 
 // deactivateAlone carries a deactivation through that was lost with the document it
@@ -78,7 +63,10 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.masked(x.Target.Resource())).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		x.unlisted = !g.listed(leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)})
+		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}
+		if !g.listed(left) {
+			x.unlisted = &left
+		}
 	case err != nil:
 	case (op.Is(scim.ReplaceUser|scim.PatchUser) || op == scim.CreateUser && x.adopts != "") && resp.OK() && x.Verdict.Activates:
 		x.tenant.inactive.remove(id)

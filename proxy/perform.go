@@ -34,7 +34,6 @@ func (g *Gateway) perform(x *Exchange) *Reply {
 // carryOut carries out a plan. A write first takes its place in the lane of its
 // resource, and holds it until it is answered.
 func (g *Gateway) carryOut(x *Exchange) *Reply {
-	g.isDue(x)
 	if x.writes() {
 		began := time.Now()
 		turn, err := x.tenant.lanes.Enter(x.Deadline, x.place(), x.laneKey())

@@ -54,12 +54,27 @@ func identity(doc []byte) (name, ext string) {
 // record makes what the client is told durable, before it is told. Reads and
 // noise ride with the next batch.
 func (g *Gateway) record(x *Exchange, r *Reply) error {
-	rec := g.recordAsked(x)
+	rec := g.recordFor(x)
+	rec.Op, rec.Method, rec.Resource = x.Target.Operation.String(), x.Method, x.Target.Resource()
+	rec.Path, _, _ = strings.Cut(string(x.RawTarget), "?") // a query that was refused may hold anything
+	if target := x.Target; target.Operation != 0 {
+		target.Query.Filter, target.Query.Cursor = x.masked(target.Query.Filter), x.masked(target.Query.Cursor)
+		rec.Path = string(target.AppendURI(nil))
+	}
 	rec.Reply, rec.Wait, rec.AWSID = r.Status, x.waited.Microseconds(), r.RequestID
+	if x.Target.Operation.HasBody() {
+		rec.Name, rec.Ext = identityOf(x)
+	}
+	if left := x.unlisted; left != nil { // the next start finds it here
+		rec.Revokes, rec.Resource = true, "Users/"+left.ID
+		if left.Held {
+			rec.Event = audit.EventHeld
+		}
+	}
+	x.maskRecord(rec)
 	write := x.writes()
 	switch {
-	case x.unlisted:
-		rec.Revokes = true
+	case rec.Revokes:
 		return g.journal.Answer(rec, audit.Vital)
 	case x.Calls > 0 && write:
 		if x.conn != nil && wire.Gone(x.conn) {
@@ -88,20 +103,4 @@ func identityOf(x *Exchange) (name, ext string) {
 		return "", ""
 	}
 	return identity(x.Document)
-}
-
-// recordAsked is what the log is told of what the client asks for.
-func (g *Gateway) recordAsked(x *Exchange) *audit.Record {
-	rec := g.recordFor(x)
-	rec.Op, rec.Method, rec.Resource = x.Target.Operation.String(), x.Method, x.Target.Resource()
-	rec.Path, _, _ = strings.Cut(string(x.RawTarget), "?") // a query that was refused may hold anything
-	if target := x.Target; target.Operation != 0 {
-		target.Query.Filter, target.Query.Cursor = x.masked(target.Query.Filter), x.masked(target.Query.Cursor)
-		rec.Path = string(target.AppendURI(nil))
-	}
-	if x.Target.Operation.HasBody() {
-		rec.Name, rec.Ext = identityOf(x)
-	}
-	x.maskRecord(rec)
-	return rec
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -228,7 +229,7 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 			if !t.unsettled.claim(d) {
 				return nil
 			}
-			if err != nil {
+			if err != nil || x.stray { // under an override it is no error
 				t.unsettled.putBack(d, nil)
 				return nil
 			}
@@ -251,23 +252,22 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 // stillIn puts the user of a write on the list of open deactivations, if it was to take that
 // user's access away; false if the list can't be written now.
 func (g *Gateway) stillIn(intent *audit.Record) bool {
-	op, _ := scim.ParseOperation(intent.Op)
-	if !intent.Revokes || !op.Is(scim.PatchUser|scim.ReplaceUser|scim.DeleteUser) {
+	id, user := strings.CutPrefix(intent.Resource, "Users/")
+	if !intent.Revokes || !user {
 		return true
 	}
-	_, id, _ := strings.Cut(intent.Resource, "/")
-	left := leavers.Leaver{ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time}
-	return g.listed(left)
+	return g.listed(leavers.Leaver{
+		ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time, Held: intent.Event == audit.EventHeld,
+	})
 }
 
-// listed puts a leaver on the list of open deactivations; false if it is there, and the
-// file could not take it.
+// listed puts a leaver on the list of open deactivations; false if that can't take it now.
 func (g *Gateway) listed(l leavers.Leaver) bool {
 	err := g.leavers.Add(l)
 	if err != nil {
 		g.log.Error().Str("exchange", l.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
 	}
-	return err == nil || !g.leavers.Has(l.ID)
+	return err == nil || errors.Is(err, leavers.ErrNoID)
 }
 
 // tellSettled records what became of a write in doubt; later, if it can't now.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +80,37 @@ func TestADoubtIsOverWhenTheUserIsActivated(t *testing.T) {
 		c.through(200, "PATCH", "/Users/"+id, activation)
 		c.wantOffList(id)
 		c.after("the end").wantOffList(id)
+	}
+}
+
+// A 404 of something in between ends no doubt, under an override either: there it is no
+// error.
+func TestAForeign404EndsNoDoubtUnderAnOverride(t *testing.T) {
+	c, token := holding(t, guard.Limit{})
+	c.token = token
+	id := c.people(1)[0]
+	if status, body := c.adminAsks("POST", "/override?what=pass&for=1h"); status != 200 {
+		t.Fatal(body)
+	}
+	page := standin.HTML(404)
+	page.Operation, page.Times = standin.GetUser, 99
+	c.aws.Inject(page)
+	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Status: 500, Times: 99})
+	c.send(c.gateway, "PATCH", "/Users/"+id, deactivation)
+	asked := func() bool {
+		return slices.ContainsFunc(c.aws.Journal(), func(e standin.Entry) bool { return e.Method == "GET" && strings.HasSuffix(e.Target, id) })
+	}
+	for deadline := time.Now().Add(20 * time.Second); !asked() && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // nothing tells when the gateway has asked
+	}
+	if !asked() {
+		t.Fatal("AWS is not asked")
+	}
+	for _, rec := range c.records() { // once all is over
+		if rec["event"] == "settled" {
+			t.Errorf("got %v, want the doubt to go on", rec)
+		}
+	}
+	if list := readFile(t, c.audit+".leavers"); strings.Contains(list, "closed") {
+		t.Errorf("got %s, want the user on the list", list)
 	}
 }

@@ -196,40 +196,6 @@ func TestADeactivationBeforeACrashIsNotForgotten(t *testing.T) {
 	}
 }
 
-// So is one that still waited for its turn.
-func TestADeactivationThatIsDueIsNotForgotten(t *testing.T) {
-	for _, ask := range []string{"PATCH", "DELETE"} {
-		c := play(t, stage{})
-		id := c.user("grace@example.test", "")
-		if ask == "PATCH" {
-			c.through(200, ask, "/Users/"+id, deactivation)
-		} else {
-			c.through(204, ask, "/Users/"+id, "")
-		}
-		next := c.after(`"event":"due"`)
-		next.wantOnList(id)
-		told := next.user("joan@example.test", "")
-		next.through(200, "PATCH", "/Users/"+told, deactivation)
-		if _, body := next.after(`"kind":"answer"`).adminAsks("GET", "/leavers"); strings.Contains(body, told) {
-			t.Errorf("%s: got %s, want nothing of what was told", ask, body)
-		}
-	}
-}
-
-// What was refused has been told, and is not taken for cut off.
-func TestWhatWasRefusedIsNotDue(t *testing.T) {
-	c := play(t, stage{})
-	id := c.people(1)[0]
-	c.aws.Inject(standin.Fault{Act: standin.Refuse, Status: 503, Times: 6})
-	for range 2 { // three tries each, and the circuit is open
-		c.through(429, "GET", "/Users?count=1", "")
-	}
-	c.through(429, "PATCH", "/Users/"+id, deactivation)
-	if _, body := c.after(`"kind":"refusal"`).adminAsks("GET", "/leavers"); strings.Contains(body, id) {
-		t.Errorf("got %s, want nothing of what was told", body)
-	}
-}
-
 // So is one that AWS has refused or not answered, if the crash came before its client was
 // told; and what is found out to be not done stays there.
 func TestADeactivationBehindItsOutcomeIsNotForgotten(t *testing.T) {

@@ -75,7 +75,6 @@ type place struct {
 type revocation struct {
 	place
 	resource string
-	due      bool // it waits for its turn; writes that were there before it may come between
 }
 
 // torn is a stretch of the file that is no whole records.
@@ -222,7 +221,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			c.open = map[callKey]place{}
 		}
 		c.open[key] = c.last
-		c.revokes(e, false)
+		c.revokes(e)
 	case KindOutcome:
 		at, ok := c.open[key]
 		if own := c.revoking[key.exchange]; ok && string(e.outcome) == "ok" && (e.grants || own.place == at) {
@@ -241,11 +240,9 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 			c.untold[key.exchange] = at
 		}
 		delete(c.open, key)
-	case KindRefusal:
-		delete(c.revoking, key.exchange)
 	case KindAnswer:
 		delete(c.revoking, key.exchange)
-		c.revokes(e, false) // it could not be put on the list
+		c.revokes(e) // it could not be put on the list
 		if string(e.event) != EventClientGone && !e.again {
 			delete(c.untold, key.exchange)
 		}
@@ -259,8 +256,6 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		switch string(e.event) {
 		case EventTakenUp:
 			clear(c.revoking)
-		case EventDue:
-			c.revokes(e, true)
 		case EventRetired:
 			c.retire(text)
 		case EventSettled:
@@ -271,21 +266,21 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 }
 
 // revokes keeps the last record that says that a user is to lose access.
-func (c *chain) revokes(e *entry, due bool) {
+func (c *chain) revokes(e *entry) {
 	if !e.revokes || !bytes.HasPrefix(e.resource, []byte(`"Users/`)) || len(c.revoking) >= maxOpen {
 		return
 	}
 	if c.revoking == nil {
 		c.revoking = map[string]revocation{}
 	}
-	c.revoking[e.exchange] = revocation{c.last, string(e.resource), due}
+	c.revoking[e.exchange] = revocation{c.last, string(e.resource)}
 }
 
 // overtakes takes in that a user has lost, or was given, access by the call of an intent:
 // what was to take it away before that is over.
 func (c *chain) overtakes(e *entry, intent place) {
 	maps.DeleteFunc(c.revoking, func(_ string, r revocation) bool {
-		return r.resource == string(e.resource) && r.seq <= intent.seq && !r.due
+		return r.resource == string(e.resource) && r.seq <= intent.seq
 	})
 }
 
@@ -389,7 +384,7 @@ func (c *chain) entry() (e entry, reason string) {
 		case string(name) == "event":
 			e.event = bytes.Trim(raw, `"`)
 		case string(name) == "exchange":
-			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindRefusal || kind == KindAnswer || kind == KindNotice {
+			if kind := Kind(e.kind); kind == KindIntent || kind == KindOutcome || kind == KindAnswer || kind == KindNotice {
 				e.exchange = d.String(at)
 			}
 		case string(name) == "call":

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -119,6 +120,7 @@ func (j *Journal) writeBatch() {
 	if err != nil {
 		j.fault = &Fault{File: j.name, Op: op, Seq: j.durable + 1, Err: err}
 		j.era.fault, j.era.durable, j.era = j.fault, j.durable, &era{}
+		j.segment.doomed = slices.DeleteFunc(j.segment.doomed, func(d doomed) bool { return d.told > j.durable })
 		j.failures.Add(1)
 		j.pending, j.spare = nil, nil
 		j.recoverLater()

@@ -389,7 +389,8 @@ func TestNoTokenIsEverWritten(t *testing.T) {
 // A record that a fault has lost is lost also for whoever wakes when the fault is over, and
 // others have its number.
 func TestWhatAFaultLostIsLostWhenItIsOver(t *testing.T) {
-	j, err := onDisk(t, &disk{}, time.Now)
+	d := &disk{err: errors.New("no space")}
+	j, err := onDisk(t, d, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,10 +404,9 @@ func TestWhatAFaultLostIsLostWhenItIsOver(t *testing.T) {
 		j.mu.Lock()
 		joined = j.seq > before
 		if joined { // and waits; the batch fails, and the fault ends, before it wakes
-			j.fault = &Fault{File: j.name, Op: "write", Seq: before + 1, Err: errors.New("no space")}
-			j.era.fault, j.era.durable, j.era = j.fault, j.durable, &era{}
-			j.fault, j.writing, j.pending, j.durable, j.seq = nil, false, nil, before+1, before+1
-			j.done.Broadcast()
+			d.failAt = d.step + 1
+			j.writeBatch()
+			j.fault, j.durable, j.seq = nil, before+1, before+1
 		}
 		j.mu.Unlock()
 	}

@@ -41,7 +41,7 @@ const (
 	EventReopened   = "reopened"    // the first record after Reopen
 	EventAdmin      = "admin"       // of a refusal: by the admin listener; the findings say what for
 	EventTakenUp    = "taken_up"    // what the start before it found of deactivations that were cut off is on the list of open ones
-	EventDue        = "due"         // a deactivation was accepted, and waits for its turn
+	EventHeld       = "held"        // of an answer that could not be put on the list of open deactivations: a guard holds it
 	EventSettled    = "settled"     // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
 
@@ -79,7 +79,7 @@ type Record struct {
 	Wait     int64     `json:"wait_us,omitempty"` // for lane and budget
 	Micros   int64     `json:"us,omitempty"`      // first byte out to last byte in
 	Config   string    `json:"config"`            // SHA-256 of the configuration, 16 hex digits
-	Revokes  bool      `json:"revokes,omitempty"` // of an intent, and what is due: it takes access away; of an answer: and could not be put on the list of open deactivations
+	Revokes  bool      `json:"revokes,omitempty"` // of an intent: it takes access away; of an answer: so it was to, and the list of open deactivations could not take it
 	Key      string    `json:"key,omitempty"`     // of a checkpoint: see Checkpoint
 	Sig      string    `json:"sig,omitempty"`     // of a checkpoint: Ed25519, base64
 	Grants   bool      `json:"grants,omitempty"`  // of a write and its outcome: it activates a user

@@ -393,6 +393,23 @@ func TestASegmentThatIsGoneAlreadyIsRetired(t *testing.T) {
 	}
 }
 
+// A segment stays whose record of its end a fault has lost, though others have its number.
+func TestASegmentStaysUntilItsEndIsTold(t *testing.T) {
+	d := &disk{err: errors.New("no space")}
+	j, err := onDisk(t, d, time.Now)
+	must(t, err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, err = j.join(&Record{Event: EventRetired}, KindNotice)
+	must(t, err)
+	j.segment.doomed = []doomed{{"told", j.durable}, {"lost", j.seq}}
+	d.failAt = d.step + 1
+	j.writeBatch()
+	if got := j.segment.doomed; len(got) != 1 || got[0].file != "told" {
+		t.Errorf("got %v to be deleted, want what was told alone", got)
+	}
+}
+
 // One segment that can't be deleted keeps those behind it: the log has no hole.
 func TestASegmentThatStaysKeepsThoseBehindIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")

@@ -10,6 +10,7 @@ package leavers
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -25,6 +26,9 @@ const (
 	idBytes   = 256     // AWS's are of 36 to 47
 	nameBytes = 256     // more is cut; AWS takes userNames of 128 characters
 )
+
+// ErrNoID is of a leaver whose id can't be one of AWS's.
+var ErrNoID = errors.New("cannot list a leaver by this id")
 
 // Leaver is a user whose deactivation or deletion was asked for and isn't
 // confirmed: the person may still have access.
@@ -78,7 +82,7 @@ type entry struct {
 // that is full (100,000) and an id that can't be one of AWS's aren't kept at all.
 func (l *List) Add(leaver Leaver) error {
 	if n := len(leaver.ID); n == 0 || n > idBytes || !utf8.ValidString(leaver.ID) {
-		return fmt.Errorf("cannot list a leaver whose id has %d bytes: it must be text of 1 to %d", n, idBytes)
+		return fmt.Errorf("%w: it has %d bytes, and must be text of 1 to %d", ErrNoID, n, idBytes)
 	}
 	leaver.Name, leaver.Exchange, leaver.Tenant = cut(leaver.Name), cut(leaver.Exchange), cut(leaver.Tenant)
 	leaver.Since = leaver.Since.UTC().Round(0)

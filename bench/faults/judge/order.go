@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -135,7 +134,7 @@ func (d *docket) deactivations() {
 		switch {
 		case last.OK():
 			d.find(LostDeactivation, last.Exchange, "%s was told %d, and the user is active at the end", last.Wish.Resource, last.Status)
-		case (d.takenIn(attempts) || d.due(attempts[0])) && !d.Leavers.Open[id]:
+		case d.takenIn(attempts) && !d.Leavers.Open[id]:
 			d.find(NotListed, name(last), "%s %s was told %d at last, the user is active, and not on the list (was ever: %v)",
 				last.Method, last.Wish.Resource, last.Status, d.Leavers.Ever[id])
 		}
@@ -150,14 +149,6 @@ func (d *docket) takenIn(attempts []*witness.Asked) bool {
 		}
 	}
 	return false
-}
-
-// due tells whether the log has a deactivation, since a request, as one that waited for
-// its turn.
-func (d *docket) due(a *witness.Asked) bool {
-	return slices.ContainsFunc(d.lines, func(l *witness.Line) bool {
-		return l.Event == "due" && l.Resource == a.Wish.Resource && l.Time.After(a.Began)
-	})
 }
 
 // activatedSince tells whether somebody asked for the user's activation after a request,
