@@ -35,6 +35,9 @@ func (g *Gateway) adminServer() *http.Server {
 			fmt.Fprintf(w, "audit: %s\n", g.auditState())
 			fmt.Fprintf(w, "upstream: %s\n", g.upstreamState())
 			fmt.Fprintf(w, "open deactivations: %d\n", g.leavers.Len())
+			if g.writer != nil {
+				fmt.Fprintf(w, "replicas: %s\n", g.replicaState())
+			}
 			for _, t := range g.tenants {
 				if t.keeper != nil && t.keeper.Err() != nil {
 					fmt.Fprintf(w, "tokens: a file of %s has a fault\n", t.name)
@@ -171,6 +174,9 @@ func readSecret(path string) ([]byte, error) {
 func (g *Gateway) readiness() (status int, text string) {
 	if g.draining.Load() {
 		return http.StatusServiceUnavailable, "draining"
+	}
+	if status, text, is := g.standsBy(); is {
+		return status, text
 	}
 	return http.StatusOK, "ok"
 }

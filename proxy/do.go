@@ -87,7 +87,13 @@ func shownName(op scim.Operation, body []byte) string {
 // call waits for budget, records the intent, sends, and records the outcome. It is
 // the only way on which anything reaches AWS. Its error is a *scim.CallError.
 func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
+	if err := g.mayCall(c.Write); err != nil {
+		return scim.Response{}, err
+	}
 	c.from(x, c.revokes || x.revokes())
+	if c.Write && g.writer != nil {
+		c.Leaves = g.leaves
+	}
 	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes, Of: x.tenant.name}
 	if c.Write {
 		ask.Kind = pace.Write
@@ -202,6 +208,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	if c.Write {
 		var err error
 		announced = g.recordOf(x, c)
+		g.underLease(announced)
 		crash.At(crash.BeforeIntent)
 		x.vital = x.vital || c.revokes
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
@@ -244,6 +251,9 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if outcome == scim.Unknown && g.cutShort.Load() {
 			rec.Event = audit.EventShutdown
 		}
+		if fenced(err) != nil {
+			rec.Event = audit.EventFenced
+		}
 		rec.Wait, rec.Micros = waited.Microseconds(), took.Microseconds()
 		if resp.Status >= 400 {
 			rec.AWS, _, _ = scim.ReadError(resp.Body)
@@ -263,6 +273,8 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: errNotAWS}
 	case err == nil:
 		return resp, nil
+	case fenced(err) != nil:
+		return resp, fenced(err)
 	case outcome == scim.NotSent:
 		return resp, &scim.CallError{Reason: scim.Unsent, RetryAfter: outage, Err: err}
 	case !c.Write && errors.Is(err, errNoRoom):

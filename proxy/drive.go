@@ -46,10 +46,17 @@ func (g *Gateway) drive(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, st := range g.stores() {
 		schedules := map[opened]*schedule{}
-		all.Go(func() { everySecond(ctx, func() { g.deactivateDue(ctx, st, schedules) }) })
-		all.Go(func() { everySecond(ctx, func() { g.askAbout(st) }) })
+		all.Go(func() { everySecond(ctx, func() { g.ifWriting(func() { g.deactivateDue(ctx, st, schedules) }) }) })
+		all.Go(func() { everySecond(ctx, func() { g.ifWriting(func() { g.askAbout(st) }) }) })
 	}
 	all.Wait()
+}
+
+// ifWriting calls f unless another gateway is the one that writes.
+func (g *Gateway) ifWriting(f func()) {
+	if g.mayCall(true) == nil {
+		f()
+	}
 }
 
 // everySecond calls f until ctx ends; not again before it has returned.

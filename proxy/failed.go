@@ -36,6 +36,8 @@ func (g *Gateway) failed(x *Exchange, err error) *Reply {
 		return x.again(max(after, outage), "The gateway cannot write its audit log, so nothing was sent to AWS.", failure)
 	case scim.DoneUnlogged:
 		return x.again(max(after, outage), "The gateway cannot write its audit log any more; AWS has answered, but it is not recorded.", failure)
+	case scim.Fenced:
+		return x.again(max(after, time.Second), fencedText(failure), failure)
 	case scim.Held:
 		note := "the guard of the gateway"
 		var held *heldBack

@@ -22,6 +22,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/tokens"
+	"github.com/scimgate/scimgate/proxy/writer"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -42,6 +43,7 @@ type Gateway struct {
 	adminToken []byte          // nil: the loopback is enough
 	strangers  *tokens.Guesses // at the admin listener
 	leavers    *leavers.List
+	writer     *writer.Writer // among several gateways, or nil
 	mysteries  mysteries
 	jobs       *jobs
 	room       *room.Room // of large bodies
@@ -105,6 +107,9 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		if t.seen, err = tokens.OpenSeen(beside(s.Audit.File, "."+t.name+".tokens")); err != nil {
 			return nil, errors.Join(err, g.leavers.Close(), g.journal.Close())
 		}
+	}
+	if err = g.joinOthers(); err != nil {
+		return nil, errors.Join(fmt.Errorf("replicas: %w", err), g.leavers.Close(), g.journal.Close())
 	}
 	for _, t := range g.tenants {
 		if t.keeper != nil {

@@ -123,6 +123,13 @@ func (js *jobs) supersede(about, key string) {
 	}
 }
 
+// forget drops the answers that nobody waited for.
+func (js *jobs) forget() {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	clear(js.kept)
+}
+
 // join finds a job, and makes the caller one of those who wait for it.
 func (js *jobs) join(key string) *job {
 	js.mu.Lock()

@@ -156,7 +156,7 @@ func (g *Gateway) needsRestart(s Settings, list []TenantSettings) (changed []str
 		old, new any
 	}{
 		{"listen", now.Listen, s.Listen}, {"admin", now.Admin, s.Admin}, {"upstream", now.Upstream, s.Upstream}, {"audit", now.Audit, s.Audit},
-		{"pace", now.Pace, s.Pace}, {"client", now.Client, s.Client}, {"tokens", now.Tokens, s.Tokens}, {"guard", now.Guard, s.Guard},
+		{"pace", now.Pace, s.Pace}, {"client", now.Client, s.Client}, {"tokens", now.Tokens, s.Tokens}, {"guard", now.Guard, s.Guard}, {"replicas", now.Replicas, s.Replicas},
 		{"schemas_every", now.Schemas, s.Schemas}, {"log", now.Log, s.Log},
 	} {
 		if fmt.Sprintf("%#v", group.old) != fmt.Sprintf("%#v", group.new) {

@@ -61,6 +61,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 			}
 		}()
 	}
+	leave := g.amongOthers()
 	driving, stopDriving := context.WithCancel(ctx)
 	drove := make(chan struct{})
 	go func() {
@@ -77,7 +78,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	case err = <-failed:
 	}
 	stopDriving()
-	err = errors.Join(err, g.drain(drove))
+	err = errors.Join(err, g.drain(drove, leave))
 	_ = g.listener.Close() // which the server may not have known yet
 	return err
 }
@@ -98,9 +99,9 @@ func (g *Gateway) secured(l net.Listener) net.Listener {
 // that are still under way, so that their clients get an answer that they repeat.
 const lastMoment = 2 * time.Second
 
-// drain ends what is under way; drove is closed when no deactivation is driven on
-// any more.
-func (g *Gateway) drain(drove <-chan struct{}) error {
+// drain ends what is under way, and then leaves the other gateways; drove is closed when
+// no deactivation is driven on any more.
+func (g *Gateway) drain(drove <-chan struct{}, leave func()) error {
 	g.draining.Store(true)
 	g.log.Info().Msg("draining")
 	select { // load balancers learn that readiness is red
@@ -130,6 +131,7 @@ func (g *Gateway) drain(drove <-chan struct{}) error {
 		g.closeStores(true)
 		g.jobs.wait(context.Background()) // no call of theirs can last now
 		<-drove
+		leave()
 		if g.cutShort.Load() {
 			err = errors.Join(err, ErrCutShort)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/proxy/writer"
 )
 
 // Settings are those of one gateway: where it listens, where it sends, and how it
@@ -24,6 +25,7 @@ type Settings struct {
 	Client   Client            `yaml:"client"`
 	Tokens   tokens.Settings   `yaml:"tokens"`
 	Guard    guard.Settings    `yaml:"guard"`
+	Replicas writer.Settings   `yaml:"replicas"`
 	Schemas  time.Duration     `yaml:"schemas_every"` // how often AWS's own list of attributes is compared with the table of the rules, 24 h
 	Log      Log               `yaml:"log"`
 	// Tenants are others than the one that upstream, pace, client, tokens and guard
@@ -164,6 +166,9 @@ func (s Settings) Check() error {
 	}
 	if s.Audit.File == "" {
 		fault("audit.file is missing: name a file, or - for standard output")
+	}
+	if err := s.Replicas.Check(); err != nil {
+		fault("replicas: %w", err)
 	}
 	if s.Listen.MaxBodiesBytes < s.Listen.MaxBodyBytes {
 		fault("listen.max_bodies_bytes is below listen.max_body_bytes, so that the largest body would never be read")

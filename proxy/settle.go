@@ -169,6 +169,9 @@ func (u *unsettled) made(intent *audit.Record) []*inDoubt {
 	})
 }
 
+// all takes them all off the list, for the caller to tell of them.
+func (u *unsettled) all() []*inDoubt { return u.remove(func(*inDoubt) bool { return true }) }
+
 // remove takes some off the list, for the caller to tell of them; also those that are asked
 // about: a crash could come before that is over.
 func (u *unsettled) remove(which func(*inDoubt) bool) (gone []*inDoubt) {

@@ -23,7 +23,7 @@ var arrows = []struct {
 }{
 	{"cmd/scimgate", []string{"configs", "proxy", "rules", "bench/standin", "bench/okta", "bench/clients"}, "commands put everything together"},
 	{"configs", []string{"proxy", "rules"}, "settings are types of those who use them; configs only reads files"},
-	{"proxy", []string{"proxy/audit", "proxy/crash", "proxy/guard", "proxy/leavers", "proxy/pace", "proxy/room", "proxy/tokens", "proxy/translate", "proxy/upstream", "proxy/wire", "rules", "rules/scim"}, "what AWS accepts is data, handed in by cmd"},
+	{"proxy", []string{"proxy/audit", "proxy/crash", "proxy/guard", "proxy/leavers", "proxy/pace", "proxy/room", "proxy/tokens", "proxy/translate", "proxy/upstream", "proxy/wire", "proxy/writer", "rules", "rules/scim"}, "what AWS accepts is data, handed in by cmd"},
 	{"proxy/audit", []string{"proxy/crash", "rules/scim"}, "the log knows no gateway and no rule"},
 	{"proxy/crash", nil, "points for tests, at the bottom"},
 	{"proxy/guard", nil, "a guard counts, and knows no SCIM"},
@@ -33,6 +33,7 @@ var arrows = []struct {
 	{"proxy/tokens", nil, "who may talk depends on nothing else"},
 	{"proxy/translate", []string{"rules/scim"}, "a plan is tested without network, rules or log"},
 	{"proxy/upstream", []string{"proxy/crash", "proxy/room", "rules/scim"}, "one hop knows no plan"},
+	{"proxy/writer", nil, "who writes is settled without knowing what"},
 	{"proxy/wire", []string{"proxy/room"}, "bytes are looked at before anything knows what they mean"},
 	{"rules/aws", []string{"rules", "rules/scim"}, "what AWS accepts is usable without the gateway"},
 	{"rules", []string{"rules/scim"}, "judging knows no upstream"},

@@ -42,6 +42,9 @@ const (
 	EventAdmin      = "admin"       // of a refusal: by the admin listener; the findings say what for
 	EventTakenUp    = "taken_up"    // what the start before it found of deactivations that were cut off is on the list of open ones
 	EventHeld       = "held"        // of an answer that could not be put on the list of open deactivations: a guard holds it
+	EventWriter     = "writer"      // what this gateway is among several: the findings say writing, standby or unsure
+	EventDegraded   = "degraded"    // this gateway goes on alone, since Redis can't be reached; of an intent: so it was sent
+	EventFenced     = "fenced"      // of an outcome: another gateway had taken over before the first byte left
 	EventSettled    = "settled"     // what AWS shows of a write whose outcome was unknown: ok, not_done, or unknown for good
 )
 
@@ -83,6 +86,7 @@ type Record struct {
 	Key      string    `json:"key,omitempty"`     // of a checkpoint: see Checkpoint
 	Sig      string    `json:"sig,omitempty"`     // of a checkpoint: Ed25519, base64
 	Grants   bool      `json:"grants,omitempty"`  // of a write and its outcome: it activates a user
+	Fence    uint64    `json:"fence,omitempty"`   // of an intent: the number of the lease under which the write is sent, if there are several gateways; a higher one is later, in whichever log
 	Prev     string    `json:"prev"`              // SHA-256 of the bytes of the line before, without LF, hex; 64 zeros in the first
 }
 
@@ -153,6 +157,9 @@ func (r *Record) appendFields(dst []byte) []byte {
 	dst = appendText(dst, `,"sig":`, r.Sig)
 	if r.Grants {
 		dst = append(dst, `,"grants":true`...)
+	}
+	if r.Fence > 0 {
+		dst = strconv.AppendUint(append(dst, `,"fence":`...), r.Fence, 10)
 	}
 	return dst
 }

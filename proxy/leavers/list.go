@@ -119,6 +119,32 @@ func (l *List) Add(leaver Leaver) error {
 	return l.commit(seq)
 }
 
+// Hold makes all who are on the list wait for a person; it is durable when Hold returns
+// nil. When it can't be made durable, they are held in this life of the process.
+func (l *List) Hold() error {
+	l.mu.Lock()
+	seq := uint64(0)
+	for id, e := range l.open {
+		if e.Held {
+			continue
+		}
+		e.Held = true
+		// A line can't hold who is on the list already, so it ends and begins anew.
+		end, err := encode(line{Closed: &closed{ID: id, Why: "held"}})
+		begin, also := encode(line{Open: &e.Leaver})
+		if err = errors.Join(err, also); err != nil {
+			panic("BUG: a leaver is not JSON: " + err.Error())
+		}
+		seq = l.join(append(end, begin...))
+		e.seq = seq
+	}
+	l.mu.Unlock()
+	if seq == 0 {
+		return nil
+	}
+	return l.commit(seq)
+}
+
 // Done takes a leaver off the list and tells whether it was there. Why is one of
 // shown, gone and activated. When that can't be made durable, the leaver is off the
 // list all the same, but may be back after a restart.

@@ -33,6 +33,7 @@ type Ask struct {
 // asker that has less than its share of the places, only when nobody has more.
 type Budgets struct {
 	maxWaiting int
+	rates      [3]Rate // of the settings
 
 	mu      sync.Mutex // guards following
 	meters  [3]meter
@@ -59,7 +60,8 @@ func NewBudgets(s Settings) (*Budgets, error) {
 	}
 	s = s.WithDefaults()
 	b := &Budgets{maxWaiting: s.MaxWaiting, askers: map[askerKey]*asker{}}
-	for i, r := range [...]Rate{reads: s.Reads, writes: s.Writes, memberships: s.Memberships} {
+	b.rates = [...]Rate{reads: s.Reads, writes: s.Writes, memberships: s.Memberships}
+	for i, r := range b.rates {
 		b.meters[i] = newMeter(r)
 	}
 	return b, nil
@@ -201,11 +203,15 @@ func (b *Budgets) resize(changed Ask, now time.Time) {
 	if changed.Memberships <= m.burst {
 		return
 	}
-	most := 0
+	m.widen(b.largest(), now)
+}
+
+// largest is how many membership changes the largest ask has that waits.
+func (b *Budgets) largest() (most int) {
 	for _, w := range b.lines[memberships] {
 		most = max(most, w.ask.Memberships)
 	}
-	m.widen(most, now)
+	return most
 }
 
 // serve lets go who can, sends away who can't any more, and sets the timer.
@@ -326,6 +332,19 @@ func (b *Budgets) Throttled(ask Ask, retryAfter time.Duration) {
 	for _, i := range hit {
 		b.meters[i].throttle(now, min(max(retryAfter, 0), maxRetryAfter))
 	}
+	b.serve(now)
+}
+
+// Scale makes the budgets a part of those of the settings, above 0 to 1: so much of the
+// pace, and of the burst at least 1. Who waits goes on waiting, for what there is now.
+func (b *Budgets) Scale(part float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now() // with the lock held: a limiter whose time goes back counts twice
+	for i := range b.meters {
+		b.meters[i].scale(b.rates[i], part, now)
+	}
+	b.meters[memberships].widen(b.largest(), now)
 	b.serve(now)
 }
 

@@ -44,6 +44,15 @@ func (m *meter) regain(now time.Time) rate.Limit {
 	return m.limiter.Limit()
 }
 
+// scale makes it a part of a rate, under the throttling that there is. What was saved
+// beyond the burst is given up.
+func (m *meter) scale(r Rate, part float64, now time.Time) {
+	m.regain(now)
+	m.full, m.burst = r.PerSecond*part, max(1, int(float64(r.Burst)*part))
+	m.limiter.SetLimitAt(now, rate.Limit(m.full*m.share))
+	m.limiter.SetBurstAt(now, m.burst)
+}
+
 // throttle halves the pace, and holds everything for a while.
 func (m *meter) throttle(now time.Time, hold time.Duration) {
 	if until := now.Add(hold); until.After(m.until) {

@@ -92,6 +92,20 @@ func NewMemory(limits Limits) *Memory {
 	}
 }
 
+// Forget drops what is true only while nobody else writes. What creates are in doubt stays:
+// whoever repeats one finds what it has made.
+func (m *Memory) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.fresh)
+	clear(m.recent)
+	clear(m.unfinished)
+	clear(m.windows)
+	clear(m.deleted)
+	clear(m.names)
+	m.recentIDs, m.marks = 0, 0
+}
+
 // Forward is the plan of one call.
 func (m *Memory) Forward(req scim.Request) Plan {
 	return func(do Do) (scim.Response, error) { return m.send(do, req) }

@@ -41,6 +41,7 @@ type Call struct {
 	IfMatch       string // conditions of a client for a plain store (RFC 7644 §3.14); "" = none
 	IfNoneMatch   string
 	Fit           func(n int) error // asked before n bytes of the answer's body are held; nil = there is room
+	Leaves        func() error      // asked right before the first byte leaves; its error says that it may not any more. nil = it may
 	Name          string            // userName or displayName of the resource that a create's 2xx has to show; "" if it isn't one
 }
 

@@ -58,6 +58,11 @@ func (c *Client) exchange(k *conn, call Call, by time.Time) (scim.Response, scim
 	if err := k.stream.SetDeadline(by); err != nil {
 		return scim.Response{}, scim.NotSent, fmt.Errorf("cannot send: %w", err)
 	}
+	if call.Leaves != nil {
+		if err := call.Leaves(); err != nil {
+			return scim.Response{}, scim.NotSent, fmt.Errorf("%w: %w", ErrNotTried, err)
+		}
+	}
 	before := k.wire.written
 	if err := c.write(k, &call); err != nil {
 		if k.wire.written == before {

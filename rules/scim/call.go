@@ -68,6 +68,7 @@ type Reason uint8
 const (
 	PacedOut     Reason = iota + 1 // no budget before the deadline; nothing was sent
 	NotRecorded                    // the intent could not be made durable; nothing was sent
+	Fenced                         // another gateway is the one that writes, or was a moment ago; nothing was sent
 	Held                           // a guard against accidents holds it back; nothing was sent
 	Unshown                        // the upstream's lists don't show yet what is needed of them
 	Unborn                         // the upstream doesn't show yet what it has just made
@@ -89,6 +90,7 @@ func (e *CallError) Error() string {
 	words := [...]string{
 		PacedOut:     "the call would wait for its budget beyond the deadline",
 		NotRecorded:  "cannot record the intent",
+		Fenced:       "this gateway may not send it now",
 		Held:         "a guard holds it back",
 		Unshown:      "the upstream's lists are not to be relied on now",
 		Unborn:       "the upstream does not show yet what it has just made",

@@ -1,0 +1,197 @@
+package writer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// beatScript tells Redis that a gateway lives, and takes, keeps or asks about the lease,
+// all at one moment. The time is that of Redis alone.
+//
+// KEYS: the lease, those who live. ARGV: id of the process, name, lease in ms, the
+// highest number that is known to it, then yes or no: it has the lease for sure, it has
+// waited long enough to take one that has run out, it has written behind the back of
+// others, it sends nothing that Redis doesn't know of.
+//
+// It answers with what came of it, the number, the number before, who has the lease, and
+// how many others live.
+var beatScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local id, name, lease, known = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local sure, patient, wrote, open = ARGV[5] == 'yes', ARGV[6] == 'yes', ARGV[7] == 'yes', ARGV[8] == 'yes'
+local function text(n) return string.format('%.0f', n) end
+
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
+if open then
+  redis.call('ZADD', KEYS[2], text(now + lease), name)
+else
+  redis.call('ZREM', KEYS[2], name)
+end
+local others = redis.call('ZCARD', KEYS[2]) - (open and 1 or 0)
+
+local h = redis.call('HMGET', KEYS[1], 'holder', 'name', 'until', 'fence')
+local empty = not h[4]
+local holder, other, ends, fence = h[1] or '', h[2] or '', tonumber(h[3] or '0'), tonumber(h[4] or '0')
+local before = fence
+if wrote and not empty and holder ~= id then
+  fence = math.max(fence, known) + 1
+  redis.call('HSET', KEYS[1], 'fence', text(fence))
+end
+local function take(number)
+  redis.call('HSET', KEYS[1], 'holder', id, 'name', name, 'until', text(now + lease), 'fence', text(number))
+  return {'writing', text(number), text(before), name, others}
+end
+if empty then
+  if sure then return take(known) end
+  if patient then return take(known + 1) end
+  return {'vacant', '0', '0', '', others}
+end
+if holder == id then return take(fence) end
+if holder == '' or (ends <= now and patient) then return take(math.max(fence, known) + 1) end
+if ends <= now then return {'vacant', text(fence), text(before), other, others} end
+return {'standby', text(fence), text(before), other, others}
+`)
+
+// releaseScript gives the lease back, so that the next one need not wait for its end.
+var releaseScript = redis.NewScript(`
+redis.call('ZREM', KEYS[2], ARGV[2])
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'holder', '', 'until', '0')
+end
+return 'ok'
+`)
+
+// The braces keep both on one node of a cluster.
+func (w *Writer) keys() []string {
+	return []string{"{" + w.settings.Group + "}:writer", "{" + w.settings.Group + "}:gateways"}
+}
+
+// heard is what Redis has answered.
+type heard struct {
+	what          string // writing, standby or vacant
+	fence, before uint64
+	other         string
+	others        int
+}
+
+// beat asks Redis once, and becomes what that means.
+func (w *Writer) beat(ctx context.Context) {
+	was, now := w.State(), time.Now()
+	h, err := w.ask(ctx, was, now)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		w.contact = time.Time{}
+		w.unreachable(was, now, err)
+		return
+	}
+	w.answer = now
+	if w.contact.IsZero() {
+		w.contact = now
+	}
+	w.seen = max(h.fence, w.seen)
+	if was.Role != Alone && h.what != "writing" { // else another write may be on its way out
+		w.told()
+	}
+	switch h.what {
+	case "writing":
+		to := State{Role: Writing, Fence: h.fence, Other: w.settings.Name, Full: h.others >= w.settings.Count-1, until: now.Add(w.settings.Lease * 9 / 10)}
+		supplanted, another := h.before != w.fence, h.fence != w.fence || w.wrote.Load()
+		w.fence = h.fence
+		if w.become(to, supplanted) && another {
+			w.told()
+		}
+	case "standby":
+		w.become(State{Role: Standby, Fence: w.fence, Other: h.other}, false)
+	default: // nobody writes, and it is too early to take that over
+		to := State{Role: Unsure, Fence: w.fence, Other: h.other}
+		if was.Role == Alone {
+			to = was
+			to.Err = nil
+		}
+		w.become(to, false)
+	}
+}
+
+// ask runs the script.
+func (w *Writer) ask(ctx context.Context, was State, now time.Time) (h heard, err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.settings.beat())
+	defer cancel()
+	// Who comes back to a lease that has run out leaves it to the one that had it last.
+	patience := w.settings.Lease
+	if w.seen != w.fence {
+		patience *= 2
+	}
+	yes := func(is bool) string {
+		if is {
+			return "yes"
+		}
+		return "no"
+	}
+	answer, err := beatScript.Run(ctx, w.redis, w.keys(), w.id, w.settings.Name, w.settings.Lease.Milliseconds(), max(w.seen, w.fence),
+		yes(was.Role == Writing),
+		yes(!w.contact.IsZero() && now.Sub(w.contact) >= patience),
+		yes(w.wrote.Load()),
+		// An answer that was lost must not make the others believe that it still stands by.
+		yes(was.Role != Alone && now.Sub(w.answer) < w.settings.Lease)).Slice()
+	if err != nil {
+		return heard{}, fmt.Errorf("cannot reach Redis: %w", err)
+	}
+	return parse(answer)
+}
+
+func parse(answer []any) (h heard, err error) {
+	if len(answer) != 5 {
+		return heard{}, errors.New("redis has answered something else than the script does")
+	}
+	what, _ := answer[0].(string)
+	fence, _ := answer[1].(string)
+	before, _ := answer[2].(string)
+	other, _ := answer[3].(string)
+	others, _ := answer[4].(int64)
+	h = heard{what: what, other: other, others: int(others)}
+	h.fence, err = strconv.ParseUint(fence, 10, 64)
+	var also error
+	h.before, also = strconv.ParseUint(before, 10, 64)
+	return h, errors.Join(err, also)
+}
+
+// unreachable is what a gateway becomes that hears nothing of Redis.
+func (w *Writer) unreachable(was State, now time.Time, err error) {
+	silence := now.Sub(w.answer)
+	ranOut := w.now.Load().Role == Writing && silence < 2*w.settings.Lease // not long asleep
+	to, supplanted := was, false
+	switch {
+	case was.Role == Writing, was.Role == Alone:
+	case w.settings.Without == "hold":
+		to.Role = Unsure
+	case ranOut:
+		to = State{Role: Alone, Fence: w.fence}
+	// The one that writes has taken back its pace by then.
+	case silence >= 3*w.settings.Lease:
+		to, supplanted = State{Role: Alone, Fence: w.fence}, true
+	}
+	to.Err = err
+	w.become(to, supplanted)
+}
+
+// told takes in that the others know of what was written alone, or of the lease.
+func (w *Writer) told() {
+	w.wrote.Store(false)
+	_ = w.keep(kept{Fence: w.fence}) // without it the next life takes this one for another: that is slower, and safe
+}
+
+// release gives the lease back.
+func (w *Writer) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), w.settings.beat())
+	defer cancel()
+	_ = releaseScript.Run(ctx, w.redis, w.keys(), w.id, w.settings.Name).Err() // else it runs out
+	_ = w.redis.Close()
+}

@@ -1,0 +1,532 @@
+package writer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server is a Redis of this test's own.
+type server struct {
+	t       *testing.T
+	address string
+	process *exec.Cmd
+}
+
+func startRedis(t *testing.T) *server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, address: l.Addr().String()}
+	l.Close()
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	_, port, _ := net.SplitHostPort(s.address)
+	s.process = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	c := redis.NewClient(&redis.Options{Addr: s.address})
+	defer c.Close()
+	eventually(s.t, "Redis answers", func() bool { return c.Ping(context.Background()).Err() == nil })
+}
+
+func (s *server) kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+func (s *server) do(args ...any) {
+	s.t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.address})
+	defer c.Close()
+	if err := c.Do(context.Background(), args...).Err(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// valve is what stands between one gateway and Redis.
+type valve struct {
+	l      net.Listener
+	to     string
+	closed atomic.Bool  // connections are ended, and no other is let through
+	late   atomic.Int64 // ns that each answer is held
+	mu     sync.Mutex
+	open   []net.Conn
+}
+
+func newValve(t *testing.T, to string) *valve {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &valve{l: l, to: to}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { v.carry(c) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		v.cut()
+		all.Wait()
+	})
+	return v
+}
+
+func (v *valve) carry(c net.Conn) {
+	defer c.Close()
+	if v.closed.Load() {
+		return
+	}
+	up, err := net.Dial("tcp", v.to)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	v.mu.Lock()
+	v.open = append(v.open, c, up)
+	v.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { _, _ = io.Copy(up, c); up.Close() })
+	both.Go(func() {
+		defer c.Close()
+		buf := make([]byte, 4096)
+		for {
+			n, err := up.Read(buf)
+			if late := time.Duration(v.late.Load()); late > 0 {
+				time.Sleep(late) // it is what the valve is for
+			}
+			if n > 0 {
+				if _, err := c.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	both.Wait()
+}
+
+func (v *valve) cut() {
+	v.closed.Store(true)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.open {
+		c.Close()
+	}
+	v.open = nil
+}
+
+func (v *valve) mend() { v.closed.Store(false) }
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came: %s", what)
+		}
+	}
+}
+
+// gateway is one that runs.
+type gateway struct {
+	*Writer
+	t       *testing.T
+	end     context.CancelFunc
+	ended   chan struct{}
+	mu      sync.Mutex
+	changes []string
+}
+
+const lease = time.Second
+
+func run(t *testing.T, name, redis, file string, how ...func(*Settings)) *gateway {
+	t.Helper()
+	s := Settings{Redis: "redis://" + redis, Name: name, Lease: lease}
+	for _, f := range how {
+		f(&s)
+	}
+	g := &gateway{t: t, ended: make(chan struct{})}
+	var err error
+	if g.Writer, err = Open(s, lease, file, func(to State, supplanted bool) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		text := to.Role.String()
+		if supplanted {
+			text += " supplanted"
+		}
+		g.changes = append(g.changes, text)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, g.end = context.WithCancel(t.Context())
+	go func() {
+		defer close(g.ended)
+		g.Run(ctx)
+	}()
+	t.Cleanup(g.stop)
+	return g
+}
+
+// stop gives the lease back.
+func (g *gateway) stop() {
+	g.end()
+	<-g.ended
+}
+
+func (g *gateway) is(r Role) bool { return g.State().Role == r }
+
+func (g *gateway) becomes(r Role) {
+	g.t.Helper()
+	eventually(g.t, fmt.Sprintf("%s is %s", g.settings.Name, r), func() bool { return g.is(r) })
+}
+
+func (g *gateway) mayWrite() bool { return g.Leaves() == nil }
+
+func (g *gateway) told() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.changes)
+}
+
+func fileOf(t *testing.T) string { return filepath.Join(t.TempDir(), "audit.jsonl.writer") }
+
+// The other stands by, and takes over: at once from one that gives the lease back, when
+// the lease has run out from one that is lost. It writes only when what the other may have
+// sent is over.
+func TestOneWritesAndTheOtherTakesOver(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t))
+	a.becomes(Writing)
+	if !a.mayWrite() {
+		t.Error("the first ever has nobody to wait for")
+	}
+	first := a.State().Fence
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Standby)
+	var refused *Refused
+	if err := b.May(false); !errors.As(err, &refused) || refused.Other != "a" {
+		t.Errorf("the one that stands by says %v", err)
+	}
+	eventually(t, "all others are known to stand by", func() bool { return a.State().Full })
+
+	a.stop()
+	b.becomes(Writing)
+	if b.State().Fence <= first {
+		t.Errorf("lease %d is followed by %d", first, b.State().Fence)
+	}
+	if b.May(false) != nil || b.mayWrite() {
+		t.Error("who takes over reads, and doesn't write at once")
+	}
+	eventually(t, "the new one writes", b.mayWrite)
+	if got := b.told(); !slices.Contains(got, "writing supplanted") {
+		t.Errorf("it was told %v", got)
+	}
+}
+
+// A gateway that comes back to the lease that was its own has nothing to fear.
+func TestItsOwnLeaseIsKnownAgain(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	file := fileOf(t)
+	a := run(t, "a", s.address, file)
+	a.becomes(Writing)
+	a.stop()
+	again := run(t, "a", s.address, file)
+	again.becomes(Writing)
+	if got := again.told(); slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "supplanted") }) {
+		t.Errorf("nobody else has written, but it was told %v", got)
+	}
+	if !again.mayWrite() {
+		t.Error("it waits for nobody")
+	}
+	again.stop()
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Writing)
+	b.stop()
+	third := run(t, "a", s.address, file)
+	third.becomes(Writing)
+	if got := third.told(); !slices.Contains(got, "writing supplanted") {
+		t.Errorf("another has written in between, but it was told %v", got)
+	}
+}
+
+// A gateway that slept over its lease sends nothing, whether it has heard of it or not.
+func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t))
+	a.becomes(Writing)
+	state := *a.now.Load()
+	state.until = time.Now()
+	asleep := &Writer{settings: a.settings}
+	asleep.now.Store(&state)
+	if asleep.May(true) == nil || asleep.May(false) == nil {
+		t.Error("something passes under a lease that has run out")
+	}
+}
+
+// Without Redis each goes on with its part: the one that wrote at once, the other when
+// the first has surely taken its pace back.
+func TestWithoutRedisEachHasItsPart(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t))
+	a.becomes(Writing)
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Standby)
+	eventually(t, "a has the whole pace", func() bool { return a.State().Full })
+	s.kill()
+	for !b.is(Alone) { // whatever the moment, no two have more than all
+		if full, alone := a.State().Full, b.State().Role == Alone; full && alone {
+			t.Fatal("one has the whole pace, and the other a part")
+		}
+		if a.is(Standby) {
+			t.Fatal("the one that writes stands by")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	a.becomes(Alone)
+	if !a.mayWrite() {
+		t.Error("the one that wrote may not go on")
+	}
+	if b.mayWrite() {
+		t.Error("the other writes at once")
+	}
+	if got := a.told(); slices.Contains(got, "alone supplanted") {
+		t.Errorf("nobody took over, but it was told %v", got)
+	}
+	eventually(t, "the other writes", b.mayWrite)
+
+	s.start() // empty, as after a crash without persistence
+	eventually(t, "one of them writes", func() bool { return a.is(Writing) || b.is(Writing) })
+	writes, stands := a, b
+	if b.is(Writing) {
+		writes, stands = b, a
+	}
+	stands.becomes(Standby)
+	if !writes.is(Writing) {
+		t.Error("both have come to stand by")
+	}
+}
+
+// The one that had the lease has it again when Redis is back, and the other, which has
+// sent nothing, doesn't hold it up; if it has, that is told.
+func TestAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	for _, wrote := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the other wrote %t", wrote), func(t *testing.T) {
+			t.Parallel()
+			s := startRedis(t)
+			va, vb := newValve(t, s.address), newValve(t, s.address)
+			a := run(t, "a", va.l.Addr().String(), fileOf(t))
+			a.becomes(Writing)
+			b := run(t, "b", vb.l.Addr().String(), fileOf(t))
+			b.becomes(Standby)
+			va.cut()
+			vb.cut()
+			a.becomes(Alone)
+			b.becomes(Alone)
+			if wrote {
+				eventually(t, "the other writes", b.mayWrite)
+			}
+			vb.mend() // the wrong one first
+			eventually(t, "b has heard of Redis", func() bool { return b.State().Err == nil })
+			va.mend()
+			a.becomes(Writing)
+			b.becomes(Standby)
+			if !wrote && !a.mayWrite() {
+				t.Error("nobody else has written, but it waits")
+			}
+			if wrote {
+				eventually(t, "a knows of the other's writes", func() bool { return slices.Contains(a.told(), "writing supplanted") })
+			}
+		})
+	}
+}
+
+// One that is cut off alone goes on with its part, the other takes over with no more than
+// its own, and the first stands by when it hears of it.
+func TestASplit(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	va := newValve(t, s.address)
+	a := run(t, "a", va.l.Addr().String(), fileOf(t))
+	a.becomes(Writing)
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Standby)
+	va.cut()
+	b.becomes(Writing)
+	a.becomes(Alone)
+	if b.State().Full || a.State().Full {
+		t.Error("each believes that the whole pace is its own")
+	}
+	if !a.mayWrite() {
+		t.Error("the one that is cut off may not write")
+	}
+	va.mend()
+	a.becomes(Standby)
+	eventually(t, "the writes of the first are told to the second", func() bool {
+		n := 0
+		for _, c := range b.told() {
+			if c == "writing supplanted" {
+				n++
+			}
+		}
+		return n >= 2
+	})
+}
+
+// An empty Redis tells nothing: the one that writes puts the lease back, and no other
+// takes it meanwhile.
+func TestAFlush(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t))
+	a.becomes(Writing)
+	fence := a.State().Fence
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Standby)
+	for range 5 {
+		s.do("FLUSHALL")
+		eventually(t, "b stands by again", func() bool {
+			if b.is(Writing) || !a.is(Writing) {
+				t.Fatal("a flush moves the lease")
+			}
+			return b.State().Other == "a" && b.is(Standby)
+		})
+	}
+	if got := a.State().Fence; got != fence {
+		t.Errorf("the number of the lease went from %d to %d", fence, got)
+	}
+	if !a.mayWrite() {
+		t.Error("the one that writes waits for nobody")
+	}
+}
+
+// Answers that come too late are none, but what they have done in Redis counts.
+func TestASlowRedis(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	va, vb := newValve(t, s.address), newValve(t, s.address)
+	a := run(t, "a", va.l.Addr().String(), fileOf(t))
+	a.becomes(Writing)
+	b := run(t, "b", vb.l.Addr().String(), fileOf(t))
+	b.becomes(Standby)
+	vb.late.Store(int64(2 * lease)) // its questions arrive
+	b.becomes(Alone)
+	if a.State().Full {
+		t.Error("it believes that an other stands by which has gone on alone")
+	}
+	vb.late.Store(0)
+	b.becomes(Standby)
+	eventually(t, "a has the whole pace again", func() bool { return a.State().Full })
+}
+
+// Under hold nobody writes without Redis.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t), func(s *Settings) { s.Without = "hold" })
+	a.becomes(Writing)
+	s.kill()
+	a.becomes(Unsure)
+	if a.mayWrite() || a.May(false) == nil {
+		t.Error("something passes")
+	}
+	s.start()
+	a.becomes(Writing)
+}
+
+// What was written alone is known in the next life.
+func TestWritesOfOneAloneOutliveIt(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	file := fileOf(t)
+	va := newValve(t, s.address)
+	a := run(t, "a", va.l.Addr().String(), file)
+	a.becomes(Writing)
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Standby)
+	va.cut()
+	a.becomes(Alone)
+	if !a.mayWrite() {
+		t.Fatal("it may not write")
+	}
+	b.becomes(Writing)
+	before := len(b.told())
+	a.end()
+	<-a.ended
+	va.mend()
+	run(t, "a", va.l.Addr().String(), file).becomes(Standby)
+	eventually(t, "the other is told of them", func() bool { return slices.Contains(b.told()[before:], "writing supplanted") })
+}
+
+func TestAFileThatIsNoneOfOurs(t *testing.T) {
+	file := fileOf(t)
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Settings{Redis: "redis://127.0.0.1:1"}, lease, file, nil); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("the fault of the file is %v", err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		of         Settings
+	}{
+		{"none", "", Settings{}},
+		{"the least", "", Settings{Redis: "redis://127.0.0.1:6379"}},
+		{"TLS and a database", "", Settings{Redis: "rediss://redis.example.com:6379/2"}},
+		{"a password that shows", "password_file", Settings{Redis: "redis://:secret@127.0.0.1:6379"}},
+		{"no URL", "redis is not", Settings{Redis: "127.0.0.1:6379"}},
+		{"one alone", "count", Settings{Redis: "redis://h:1", Count: 1}},
+		{"a lease that nobody keeps", "lease", Settings{Redis: "redis://h:1", Lease: time.Millisecond}},
+		{"another word", "without", Settings{Redis: "redis://h:1", Without: "panic"}},
+	} {
+		err := c.of.Check()
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret")) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
