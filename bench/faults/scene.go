@@ -48,7 +48,11 @@ type stage struct {
 	mu     sync.Mutex // guards following
 	faults []error
 	names  int
+	after  []func()
 }
+
+// atEnd has something done when the scene is over, however it ends; the last comes first.
+func (s *stage) atEnd(f func()) { s.after = append(s.after, f) }
 
 // play runs a scene, and returns what is wrong.
 func (s *scene) play(b *builds, folder string, large bool) (err error) {
@@ -63,6 +67,9 @@ func (s *scene) play(b *builds, folder string, large bool) (err error) {
 		}
 		if st.g != nil {
 			st.g.kill()
+		}
+		for _, f := range slices.Backward(st.after) {
+			f()
 		}
 		if st.u != nil {
 			st.u.Close()

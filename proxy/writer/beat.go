@@ -48,7 +48,10 @@ local function take(number)
   return {'writing', text(number), text(before), name, others}
 end
 if empty then
-  if sure then return take(known) end
+  if sure then
+    before = known
+    return take(known)
+  end
   if patient then return take(known + 1) end
   return {'vacant', '0', '0', '', others}
 end
@@ -169,7 +172,12 @@ func (w *Writer) unreachable(was State, now time.Time, err error) {
 	ranOut := w.now.Load().Role == Writing && silence < 2*w.settings.Lease // not long asleep
 	to, supplanted := was, false
 	switch {
-	case was.Role == Writing, was.Role == Alone:
+	case w.now.Load().Role == Writing && was.Role == Writing:
+		// By its end the pace is taken back, and nothing stops for a moment.
+		if to.Full = false; w.settings.Without == "share" {
+			to.alone = to.until.Add(2 * w.settings.beat())
+		}
+	case was.Role == Alone && w.now.Load().Role == Alone:
 	case w.settings.Without == "hold":
 		to.Role = Unsure
 	case ranOut:

@@ -56,7 +56,8 @@ type State struct {
 	From  time.Time // before it, no writes: another may have sent some a moment ago
 	Err   error     // why Redis can't be reached, or nil
 
-	until time.Time // that it holds, whatever Redis says
+	until time.Time // that the lease holds, whatever Redis says
+	alone time.Time // that it is alone from then on, if Redis is known to be away
 }
 
 // Writer is one gateway among several. Safe for use by many goroutines.
@@ -131,7 +132,11 @@ func (w *Writer) Run(ctx context.Context) {
 // State is what the gateway is now.
 func (w *Writer) State() State {
 	s := *w.now.Load()
-	if s.Role == Writing && !time.Now().Before(s.until) { // asleep, say, when it ran out
+	switch now := time.Now(); {
+	case s.Role != Writing || now.Before(s.until):
+	case now.Before(s.alone):
+		s.Role = Alone
+	default: // asleep, say, when it ran out
 		s.Role, s.Full = Unsure, false
 	}
 	return s
@@ -173,7 +178,7 @@ func (w *Writer) Leaves() error {
 	if err := w.May(true); err != nil {
 		return err
 	}
-	if s := w.now.Load(); s.Role == Alone && w.wrote.CompareAndSwap(false, true) {
+	if s := w.State(); s.Role == Alone && w.wrote.CompareAndSwap(false, true) {
 		_ = w.keep(kept{s.Fence, true}) // what can't be kept is told as long as the process lives
 	}
 	return nil

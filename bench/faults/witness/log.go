@@ -32,6 +32,7 @@ type Record struct {
 	Reply    int       `json:"reply"`
 	AWSID    string    `json:"awsRequestId"`
 	Revokes  bool      `json:"revokes"`
+	Fence    uint64    `json:"fence"`
 	Prev     string    `json:"prev"`
 }
 
