@@ -170,6 +170,9 @@ func (s Settings) Check() error {
 	if err := s.Replicas.Check(); err != nil {
 		fault("replicas: %w", err)
 	}
+	if s.Replicas.On() {
+		s.checkBursts(fault)
+	}
 	if s.Listen.MaxBodiesBytes < s.Listen.MaxBodyBytes {
 		fault("listen.max_bodies_bytes is below listen.max_body_bytes, so that the largest body would never be read")
 	}
@@ -191,6 +194,17 @@ func (s Settings) Check() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// checkBursts tells of each burst that can't be divided among the gateways that there are.
+func (s Settings) checkBursts(fault func(format string, args ...any)) {
+	for _, t := range s.all(Policy{}, "") {
+		for name, rate := range map[string]pace.Rate{"writes": t.Pace.Writes, "reads": t.Pace.Reads, "memberships": t.Pace.Memberships} {
+			if float64(rate.Burst)*s.Replicas.Share() < 1 {
+				fault("pace.%s.burst of %d leaves none for each of replicas.count", name, rate.Burst)
+			}
+		}
+	}
 }
 
 func onLoopback(address string) bool {

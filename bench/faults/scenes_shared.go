@@ -33,7 +33,7 @@ var sharedScenes = []scene{
 }
 
 // lease is short, so that a scene is.
-const lease = time.Second
+const lease = 2 * time.Second
 
 // several are gateways in front of the upstream of a stage.
 type several struct {

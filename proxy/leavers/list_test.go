@@ -265,3 +265,24 @@ func TestHeldOnes(t *testing.T) {
 		}
 	}
 }
+
+// All who are on the list are made to wait for a person, and wait behind a crash as well;
+// who comes later doesn't.
+func TestAllAreHeld(t *testing.T) {
+	l, path := fresh(t)
+	must(t, l.Add(Leaver{ID: "a", Name: "ada", Exchange: "E", Since: time.Now()}))
+	must(t, l.Add(Leaver{ID: "b", Since: time.Now(), Held: true}))
+	before := l.All()
+	must(t, l.Hold())
+	must(t, l.Add(Leaver{ID: "c", Since: time.Now()}))
+	for name, list := range map[string]*List{"now": l, "behind a crash": afterCrash(t, path)} {
+		all := list.All()
+		if len(all) != 3 || !all[0].Held || !all[1].Held || all[2].Held || all[0].Name != "ada" || all[0].Exchange != "E" || !all[0].Since.Equal(before[0].Since) {
+			t.Errorf("%s: got %+v", name, all)
+		}
+	}
+	must(t, l.Add(Leaver{ID: "a", Since: time.Now()})) // it was asked for again
+	if a, _, _ := l.Find("a"); a.Held {
+		t.Error("who is asked for again is held")
+	}
+}

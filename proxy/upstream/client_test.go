@@ -3,6 +3,7 @@ package upstream
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -399,4 +400,22 @@ func TestNothingLeftWithoutAConnection(t *testing.T) {
 	if n := len(wrong.requests()) + len(strange.requests()); n != 0 {
 		t.Errorf("got %d requests, want none", n)
 	}
+}
+
+// What may not leave any more is not sent, and that is no fault of the upstream.
+func TestWhatMayNotLeaveIsNotSent(t *testing.T) {
+	p := listen(t, nil, func(n *line) {
+		if n.read() {
+			t.Error("it was sent all the same")
+		}
+	})
+	c := p.client(t, nil)
+	late := errors.New("too late")
+	call := create(`{"userName":"ada"}`)
+	call.Leaves = func() error { return late }
+	_, outcome, err := c.Send(call, soon())
+	if outcome != scim.NotSent || !errors.Is(err, late) || !errors.Is(err, ErrNotTried) {
+		t.Errorf("got %v, %v", outcome, err)
+	}
+	c.Close()
 }

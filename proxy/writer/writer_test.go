@@ -530,3 +530,18 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// The pace is taken back when the first answer is missing: before the lease ends, when
+// another may have it.
+func TestThePaceIsTakenBackBeforeTheLeaseEnds(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
+	run(t, "b", s.address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
+	eventually(t, "a has the whole pace", func() bool { return a.State().Full })
+	s.kill()
+	eventually(t, "a takes it back", func() bool { return !a.State().Full })
+	if !a.is(Writing) {
+		t.Errorf("the lease was over by then: %v", a.State().Role)
+	}
+}
