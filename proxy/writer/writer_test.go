@@ -420,20 +420,24 @@ func TestASplit(t *testing.T) {
 func TestAFlush(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t))
+	longer := func(s *Settings) { s.Lease = 3 * lease }
+	va := newValve(t, s.address)
+	a := run(t, "a", va.l.Addr().String(), fileOf(t), longer)
 	a.becomes(Writing)
 	fence := a.State().Fence
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.address, fileOf(t), longer)
 	b.becomes(Standby)
-	for range 5 {
-		s.do("FLUSHALL")
-		eventually(t, "b stands by again", func() bool {
-			if b.is(Writing) || !a.is(Writing) {
-				t.Fatal("a flush moves the lease")
-			}
-			return b.State().Other == "a" && b.is(Standby)
-		})
+	va.cut() // b is to be the first to see it
+	s.do("FLUSHALL")
+	moved := func() bool {
+		if b.is(Writing) || !a.is(Writing) {
+			t.Fatal("a flush moves the lease")
+		}
+		return false
 	}
+	eventually(t, "b sees it", func() bool { return moved() || b.is(Unsure) })
+	va.mend()
+	eventually(t, "b stands by again", func() bool { return moved() || b.is(Standby) })
 	if got := a.State().Fence; got != fence {
 		t.Errorf("the number of the lease went from %d to %d", fence, got)
 	}
@@ -459,6 +463,28 @@ func TestASlowRedis(t *testing.T) {
 	vb.late.Store(0)
 	b.becomes(Standby)
 	eventually(t, "a has the whole pace again", func() bool { return a.State().Full })
+}
+
+// Who has heard nothing for long, and so may be about to go on alone, is counted no more
+// among those who stand by, though its questions arrive.
+func TestWhoHearsNothingIsNotCounted(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	w, err := Open(Settings{Redis: "redis://" + s.address, Name: "b", Lease: lease}, lease, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.redis.Close()
+	for silence, want := range map[time.Duration]int64{lease / 2: 1, 2 * lease: 0} {
+		now := time.Now()
+		w.answer = now.Add(-silence)
+		if _, err := w.ask(t.Context(), State{Role: Standby}, now); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.redis.ZCard(t.Context(), w.keys()[1]).Val(); got != want {
+			t.Errorf("after a silence of %v: %d are counted, want %d", silence, got, want)
+		}
+	}
 }
 
 // Under hold nobody writes without Redis.
@@ -537,6 +563,7 @@ func TestThePaceIsTakenBackBeforeTheLeaseEnds(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
 	a := run(t, "a", s.address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
+	a.becomes(Writing)
 	run(t, "b", s.address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
 	eventually(t, "a has the whole pace", func() bool { return a.State().Full })
 	s.kill()
