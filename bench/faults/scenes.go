@@ -9,7 +9,7 @@ import (
 )
 
 // scenes are all of them, in the order of the matrix.
-var scenes = slices.Concat(toldScenes, lostScenes, answerScenes, groupScenes, clientScenes, processScenes, trustScenes, replicaScenes, sharedScenes, boundScenes)
+var scenes = slices.Concat(toldScenes, lostScenes, answerScenes, groupScenes, clientScenes, processScenes, trustScenes, replicaScenes, sharedScenes, exportScenes, boundScenes)
 
 // sceneResult is what came of a scene.
 type sceneResult struct {

@@ -21,7 +21,8 @@ var arrows = []struct {
 	to   []string
 	why  string
 }{
-	{"cmd/scimgate", []string{"configs", "proxy", "rules", "bench/standin", "bench/okta", "bench/clients"}, "commands put everything together"},
+	{"cmd/scimgate", []string{"cmd/scimgate/internal/export", "configs", "proxy", "rules", "bench/standin", "bench/okta", "bench/clients"}, "commands put everything together"},
+	{"cmd/scimgate/internal/export", []string{"proxy/audit"}, "what speaks Kafka reads the log, and knows no gateway"},
 	{"configs", []string{"proxy", "rules"}, "settings are types of those who use them; configs only reads files"},
 	{"proxy", []string{"proxy/audit", "proxy/crash", "proxy/guard", "proxy/leavers", "proxy/pace", "proxy/room", "proxy/tokens", "proxy/translate", "proxy/upstream", "proxy/wire", "proxy/writer", "rules", "rules/scim"}, "what AWS accepts is data, handed in by cmd"},
 	{"proxy/audit", []string{"proxy/crash", "rules/scim"}, "the log knows no gateway and no rule"},

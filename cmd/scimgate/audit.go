@@ -12,7 +12,7 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Check an audit log", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "audit", Short: "Check an audit log, or hand it to Kafka", Args: cobra.NoArgs}
 	var against string
 	var keyFiles []string
 	verify := &cobra.Command{
@@ -47,7 +47,7 @@ written anew: with --public-key, each checkpoint must have been signed by that k
 	}
 	verify.Flags().StringVar(&against, "against", "", "a checkpoint that was kept elsewhere, SEQ:HASH or SEQ:HASH:KEY:SIGNATURE")
 	verify.Flags().StringArrayVar(&keyFiles, "public-key", nil, "PEM file of a key that signs checkpoints, any number of times")
-	c.AddCommand(verify)
+	c.AddCommand(verify, auditExportCommand())
 	return c
 }
 

@@ -77,7 +77,8 @@ var notBounds = map[string]string{
 	"main.around": "a line of output", "main.demoGroups": "the demo", "main.demoLargest": "the demo", "main.demoPeople": "the demo", "main.demoSeed": "the demo",
 	"main.exitAudit": "an exit code", "main.exitClean": "an exit code", "main.exitFindings": "an exit code", "main.exitOurs": "an exit code",
 	"main.exitUpstream": "an exit code", "main.exitUsage": "an exit code",
-	"proxy.maskWindow": "the least", "rules.wholeValue": "an index",
+	"export.recordExtra": "what a record takes beside its texts",
+	"proxy.maskWindow":   "the least", "rules.wholeValue": "an index",
 	"scim.hashPrime": "a hash", "scim.hashSeed": "a hash", "scim.ones": "bits", "scim.tops": "bits",
 }
 
