@@ -201,8 +201,14 @@ func (s *stage) consumed(k *kafka, log []witness.Line) {
 		fetched.EachRecord(func(r *kgo.Record) {
 			n++
 			seq := 0
-			if len(r.Headers) == 1 && r.Headers[0].Key == "scimgate-seq" {
-				seq, _ = strconv.Atoi(string(r.Headers[0].Value))
+			hash := ""
+			for _, h := range r.Headers {
+				switch h.Key {
+				case "scimgate-seq":
+					seq, _ = strconv.Atoi(string(h.Value))
+				case "scimgate-sha256":
+					hash = string(h.Value)
+				}
 			}
 			if seq < 1 || seq > len(log) {
 				s.check(false, "a message has the sequence number %d", seq)
@@ -213,13 +219,14 @@ func (s *stage) consumed(k *kafka, log []witness.Line) {
 				s.check(bytes.Equal(was, r.Value), "record %d comes again as another", seq)
 				return
 			}
+			sum := sha256.Sum256([]byte(log[seq-1].Text))
+			s.check(hash == hex.EncodeToString(sum[:]), "record %d comes with the hash %s", seq, hash)
 			s.check(seq == next+1, "record %d comes behind %d", seq, next)
 			next, first[seq] = seq, r.Value
 			if string(r.Value) == log[seq-1].Text {
 				return
 			}
 			cut++
-			sum := sha256.Sum256([]byte(log[seq-1].Text))
 			var got struct {
 				Seq    int
 				Cut    bool

@@ -30,7 +30,7 @@ const (
 	tellEvery   = 10 * time.Second       // while it is
 	retryFirst  = 250 * time.Millisecond // after an error that the library gives back; doubled each time
 	retryMost   = 5 * time.Second
-	recordExtra = 96 // bytes of a record in a batch beside key and value, at most
+	recordExtra = 192 // bytes of a record in a batch beside key and value, at most
 )
 
 // Settings are those of one export.

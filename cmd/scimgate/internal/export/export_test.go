@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,7 +159,9 @@ func consumed(t *testing.T, addresses []string, more ...kgo.Opt) (list []*kgo.Re
 		quiet++
 		fetched.EachRecord(func(r *kgo.Record) {
 			list, quiet = append(list, r), 0
-			if len(r.Headers) != 1 || r.Headers[0].Key != seqHeader {
+			sum := sha256.Sum256(r.Value)
+			if len(r.Headers) != 2 || r.Headers[0].Key != seqHeader || r.Headers[1].Key != hashHeader ||
+				string(r.Headers[1].Value) != hex.EncodeToString(sum[:]) && !bytes.Contains(r.Value, append([]byte(`"sha256":"`), r.Headers[1].Value...)) {
 				t.Errorf("got the headers %v", r.Headers)
 			}
 		})
