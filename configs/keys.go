@@ -57,6 +57,7 @@ var docs = map[string][2]string{
 	"guard.removals.share":           {"and this part of all users, if their number is known", "0.2"},
 	"guard.protected":                {"groups that can't be deleted, renamed or emptied", "those of AWS Control Tower"},
 	"replicas.redis":                 {"where there are several gateways: the URL of Redis or Valkey, which decides which of them writes", ""},
+	"replicas.ca_file":               {"PEM certificates to trust for rediss:// in place of the system's", ""},
 	"replicas.password_file":         {"its PASSWORD, or USER:PASSWORD", ""},
 	"replicas.group":                 {"what those have in common of which one writes", "scimgate"},
 	"replicas.name":                  {"of this one", "the host's name"},

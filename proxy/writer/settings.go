@@ -2,6 +2,7 @@ package writer
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,8 @@ type Settings struct {
 	// Redis is the URL of Redis 5 or newer, or of Valkey: redis://HOST:PORT/DB, or
 	// rediss:// with TLS. It has no password in it.
 	Redis string `yaml:"redis"`
+	// CAFile is PEM with the roots to trust for rediss://, in place of the system's.
+	CAFile string `yaml:"ca_file"`
 	// PasswordFile holds PASSWORD, or USER:PASSWORD.
 	PasswordFile string `yaml:"password_file"`
 	// Group is what those have in common that share the lease, "scimgate".
@@ -77,6 +80,9 @@ func (s Settings) Check() error {
 	} else if _, err := redis.ParseURL(s.Redis); err != nil {
 		faults = append(faults, errors.New("redis is not redis://HOST:PORT/DB or rediss://HOST:PORT/DB"))
 	}
+	if s.CAFile != "" && !strings.HasPrefix(s.Redis, "rediss://") {
+		faults = append(faults, errors.New("ca_file is for rediss://"))
+	}
 	if s.Name == "" || len(s.Name) > 64 || len(s.Group) > 64 {
 		faults = append(faults, errors.New("name and group are texts of 1 to 64 bytes"))
 	}
@@ -109,6 +115,16 @@ func (s Settings) options() (*redis.Options, error) {
 	o.Protocol, o.DisableIdentity = 2, true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	logging.Disable() // errors are returned as well
+	if s.CAFile != "" {
+		text, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		o.TLSConfig.RootCAs = x509.NewCertPool()
+		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("ca_file: %s holds no certificate", s.CAFile)
+		}
+	}
 	if s.PasswordFile != "" {
 		text, err := os.ReadFile(s.PasswordFile)
 		if err != nil {

@@ -2,9 +2,15 @@ package writer
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -526,6 +532,67 @@ func TestWritesOfOneAloneOutliveIt(t *testing.T) {
 	eventually(t, "the other is told of them", func() bool { return slices.Contains(b.told()[before:], "writing supplanted") })
 }
 
+// Over TLS with a password, which is shown nowhere; a wrong one is told as what it is.
+func TestRedisWithTLSAndAPassword(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	s.kill()
+	folder := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	certificate, key := selfSigned(t)
+	cert := write("cert.pem", certificate)
+	s.process = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", s.address[strings.LastIndexByte(s.address, ':')+1:],
+		"--tls-cert-file", cert, "--tls-key-file", write("key.pem", key), "--tls-auth-clients", "no",
+		"--requirepass", "right-password", "--save", "", "--appendonly", "no", "--dir", folder)
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	by := func(password string) func(*Settings) {
+		return func(s *Settings) {
+			s.Redis, s.CAFile, s.PasswordFile, s.Without = "rediss"+strings.TrimPrefix(s.Redis, "redis"), cert, write(password[:5], password+"\n"), "hold"
+		}
+	}
+	right := run(t, "right", s.address, "", by("right-password"))
+	right.becomes(Writing)
+	right.stop()
+	run(t, "named", s.address, "", by("default:right-password")).becomes(Writing)
+	wrong := run(t, "wrong", s.address, "", by("wrong-password"))
+	eventually(t, "a wrong password is told", func() bool {
+		return wrong.State().Err != nil && strings.Contains(wrong.State().Err.Error(), "WRONGPASS")
+	})
+	if text := fmt.Sprintf("%+v %v", wrong.State(), wrong.State().Err); strings.Contains(text, "wrong-password") {
+		t.Errorf("the password is shown: %s", text)
+	}
+}
+
+// selfSigned is a certificate for 127.0.0.1, and its key, as PEM.
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
+
 func TestAFileThatIsNoneOfOurs(t *testing.T) {
 	file := fileOf(t)
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
@@ -546,6 +613,7 @@ func TestSettings(t *testing.T) {
 		{"TLS and a database", "", Settings{Redis: "rediss://redis.example.com:6379/2"}},
 		{"a password that shows", "password_file", Settings{Redis: "redis://:secret@127.0.0.1:6379"}},
 		{"no URL", "redis is not", Settings{Redis: "127.0.0.1:6379"}},
+		{"roots without TLS", "ca_file", Settings{Redis: "redis://h:1", CAFile: "ca.pem"}},
 		{"one alone", "count", Settings{Redis: "redis://h:1", Count: 1}},
 		{"a lease that nobody keeps", "lease", Settings{Redis: "redis://h:1", Lease: time.Millisecond}},
 		{"another word", "without", Settings{Redis: "redis://h:1", Without: "panic"}},
