@@ -31,6 +31,7 @@ type call struct {
 	loses       int
 
 	name                  string // of the resource, if no document tells it
+	basis                 string
 	attrs, added, removed []string
 }
 
@@ -53,7 +54,7 @@ func (g *Gateway) do(x *Exchange) translate.Do {
 				ID: shownID(req.Target), Name: shownName(op, req.Body),
 			},
 			operation: op, resource: req.Target.Resource(), memberships: req.Memberships, revokes: req.Revokes,
-			loses: req.Loses, name: req.Name,
+			loses: req.Loses, name: req.Name, basis: req.Basis,
 			attrs: req.Attrs, added: req.Added, removed: req.Removed,
 		})
 		if op == scim.CreateGroup && err == nil && resp.Status == 201 { // what comes for it by its id from now on waits for the rest

@@ -16,7 +16,7 @@ import (
 func (g *Gateway) recordOf(x *Exchange, c *call) *audit.Record {
 	rec := g.recordFor(x)
 	rec.Call, rec.Op, rec.Method, rec.Path, rec.Resource = x.Calls, c.operation.String(), c.Method, c.URI, c.resource
-	rec.Attrs, rec.Added, rec.Removed = c.attrs, c.added, c.removed
+	rec.Attrs, rec.Added, rec.Removed, rec.Basis = c.attrs, c.added, c.removed, c.basis
 	rec.Grants = x.Verdict.Activates && c.Write && !c.revokes && c.operation.Is(scim.PatchUser|scim.ReplaceUser)
 	if c.Body != nil {
 		rec.Sent = g.journal.Digest(c.Body)

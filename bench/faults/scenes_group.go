@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,6 +12,13 @@ import (
 	"github.com/scimgate/scimgate/bench/faults/faulty"
 	"github.com/scimgate/scimgate/bench/faults/witness"
 )
+
+// basis is how a record names the members that a change was made for.
+func basis(ids ...string) string {
+	sorted := slices.Sorted(slices.Values(ids))
+	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
 
 // groupScenes are about changes that take several calls.
 var groupScenes = []scene{
@@ -30,7 +39,14 @@ var groupScenes = []scene{
 		s.told("push", s.ask(o, order), 200)
 		members := s.u.Final()["Groups/"+group].Members
 		s.check(slices.Contains(members, other) && len(members) == 6, "got %d members, want the five and the other writer's", len(members))
-		s.end(0)
+		before, between := basis(s.pool[:5]...), 0
+		for _, l := range s.end(0).Log {
+			if l.Kind == "intent" && l.Resource == "Groups/"+group {
+				between++
+				s.check(l.Basis == before, "the record says that the change was made for %q, want %q: the members before the other writer's", l.Basis, before)
+			}
+		}
+		s.check(between == 2, "got %d changes, want removals and additions", between)
 	}},
 	{row: "F53", name: "a reload in the middle of a push leaves it whole", run: func(s *stage) { s.reloadInAPush() }},
 	{row: "F54", name: "writes of one person by name and by id keep their order", run: func(s *stage) {

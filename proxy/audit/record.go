@@ -87,6 +87,7 @@ type Record struct {
 	Sig      string    `json:"sig,omitempty"`     // of a checkpoint: Ed25519, base64
 	Grants   bool      `json:"grants,omitempty"`  // of a write and its outcome: it activates a user
 	Fence    uint64    `json:"fence,omitempty"`   // of an intent: the number of the lease under which the write is sent, if there are several gateways; a higher one is later, in whichever log
+	Basis    string    `json:"basis,omitempty"`   // of a change of members that was made for those that a group had: SHA-256 of their ids, sorted, with LF between, its first 16 hex digits
 	Prev     string    `json:"prev"`              // SHA-256 of the bytes of the line before, without LF, hex; 64 zeros in the first
 }
 
@@ -161,6 +162,7 @@ func (r *Record) appendFields(dst []byte) []byte {
 	if r.Fence > 0 {
 		dst = strconv.AppendUint(append(dst, `,"fence":`...), r.Fence, 10)
 	}
+	dst = appendText(dst, `,"basis":`, r.Basis)
 	return dst
 }
 

@@ -77,7 +77,7 @@ func (m *Memory) ReplaceGroup(id string, doc []byte) Plan {
 		if err != nil || !list.OK() {
 			return list, err
 		}
-		want := have
+		do, want := on(do, have), have
 		if mentioned := gjson.GetBytes(doc, "members"); mentioned.IsArray() || mentioned.IsObject() { // a null says as little as nothing
 			want = asShown(memberIDs(mentioned), have)
 		}
@@ -167,7 +167,7 @@ func (m *Memory) CreateGroup(c Creation) Plan {
 			return partly("the group was created with the id "+id, list2, err)
 		}
 		p := progress{}
-		if done, err := m.change(do, id, nil, minus(ids, have), &p); err != nil || !done.OK() {
+		if done, err := m.change(on(do, have), id, nil, minus(ids, have), &p); err != nil || !done.OK() {
 			return partly("the group was created with the id "+id, done, err)
 		}
 		m.remember(name, "")

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,6 +111,20 @@ func (m *Memory) members(do Do, group string) (ids []string, resp scim.Response,
 		target.Query.Cursor = next
 	}
 	return nil, scim.Response{}, errEndless
+}
+
+// on makes the calls say for which members they are: somebody else's change between two of
+// them shows in the record.
+func on(do Do, members []string) Do {
+	sorted := slices.Sorted(slices.Values(members))
+	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
+	basis := hex.EncodeToString(sum[:8])
+	return func(req scim.Request) (scim.Response, error) {
+		if req.Basis == "" && len(req.Added)+len(req.Removed) > 0 { // what was read last counts
+			req.Basis = basis
+		}
+		return do(req)
+	}
 }
 
 // perID is what an id takes beside its bytes, in a list and in a set.
@@ -286,6 +302,7 @@ func (m *Memory) remove(do Do, group string, chunk []string) (scim.Response, err
 	if err != nil || !resp.OK() {
 		return m.refusal(do, group, refusal, err)
 	}
+	do = on(do, have)
 	left := both(chunk, have)
 	if resp, err := m.removeUnlisted(do, group, minus(chunk, have)); err != nil || !resp.OK() {
 		return resp, err
@@ -345,6 +362,7 @@ func (m *Memory) add(do Do, group string, chunk []string) (resp scim.Response, m
 		resp, err = m.refusal(do, group, refusal, err)
 		return resp, nil, err
 	}
+	do = on(do, have)
 	rest := minus(chunk, have)
 	if missing, resp, err = m.missing(do, rest); err != nil {
 		return resp, nil, err

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -580,4 +582,43 @@ func TestPatchUserForms(t *testing.T) {
 	f(`{"op":"replace","path":"`+scim.UserSchema+`","value":{"title":"x"}}`, `{"op":"replace","path":"title","value":"x"}`)
 	same(`{"op":"remove","path":"` + enterprise + `"}`)
 	f(`{"op":"replace","path":"active","value":true},{"op":"replace","path":"active","value":false}`, `{"op":"replace","path":"active","value":false}`)
+}
+
+// The calls of a change of members say for which members it was made, and again when they
+// have been read anew: what somebody else has changed between shows.
+func TestAChangeOfMembersSaysForWhichItWasMade(t *testing.T) {
+	d := newDirectory(t, 10, nil)
+	d.members[d.users[0]], d.members[d.users[1]] = true, true
+	var bases []string
+	do := func(req scim.Request) (scim.Response, error) {
+		if len(req.Added)+len(req.Removed) == 0 {
+			return d.do(req)
+		}
+		if bases = append(bases, req.Basis); len(bases) == 2 { // the additions
+			d.members[d.users[9]] = true
+			return ok(400, ""), nil
+		}
+		return d.do(req)
+	}
+	if resp, err := NewMemory(limits).ReplaceGroup("g", groupDocument(d.users[1:4]))(do); err != nil || resp.Status != 200 {
+		t.Fatalf("got %d %v", resp.Status, err)
+	}
+	basis := func(ids ...string) string {
+		slices.Sort(ids)
+		sum := sha256.Sum256([]byte(strings.Join(ids, "\n")))
+		return hex.EncodeToString(sum[:8])
+	}
+	u := d.users
+	if want := []string{basis(u[0], u[1]), basis(u[0], u[1]), basis(u[1], u[9])}; !slices.Equal(bases, want) {
+		t.Fatalf("got %v, want %v", bases, want)
+	}
+	resp, err := NewMemory(limits).PatchGroup("g", []byte(`{"Operations":[{"op":"add","path":"members","value":[{"value":"`+u[5]+`"}]}]}`))(func(req scim.Request) (scim.Response, error) {
+		if req.Basis != "" {
+			t.Fatalf("nothing was read, and the call says %s", req.Basis)
+		}
+		return d.do(req)
+	})
+	if err != nil || !resp.OK() {
+		t.Fatalf("got %d %v", resp.Status, err)
+	}
 }

@@ -47,7 +47,7 @@ func (m *Memory) PatchGroup(id string, doc []byte) Plan {
 			if have, list, err = m.members(do, id); err != nil || !list.OK() {
 				return list, err
 			}
-			worked = true
+			do, worked = on(do, have), true
 			removals, additions = asShown(removals, have), asShown(additions, have)
 		}
 		if p.reset {

@@ -30,6 +30,7 @@ type Request struct {
 	// the members that it adds and removes.
 	Name                  string
 	Attrs, Added, Removed []string
+	Basis                 string // hash of the members that a change of members was made for, "" if none were read
 }
 
 // Response is a complete, well-framed answer of the upstream.

@@ -33,6 +33,7 @@ type Record struct {
 	AWSID    string    `json:"awsRequestId"`
 	Revokes  bool      `json:"revokes"`
 	Fence    uint64    `json:"fence"`
+	Basis    string    `json:"basis"`
 	Prev     string    `json:"prev"`
 }
 
