@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,8 +87,8 @@ func instances(t *testing.T, n int, flags ...string) (*standin.Server, []*instan
 }
 
 // balance runs HAProxy with the file of configs/deploy, in which nothing is changed but
-// addresses and places. It returns how to connect.
-func balance(t *testing.T, gateways []*instance) (dial func() (net.Conn, error)) {
+// addresses and places, and what is named. It returns how to connect.
+func balance(t *testing.T, gateways []*instance, more ...[2]string) (dial func() (net.Conn, error)) {
 	t.Helper()
 	haproxy, err := exec.LookPath("haproxy")
 	if err != nil {
@@ -101,7 +102,7 @@ func balance(t *testing.T, gateways []*instance) (dial func() (net.Conn, error))
 	if err := os.WriteFile(filepath.Join(dir, "scimgate.pem"), []byte(readFile(t, certFile)+readFile(t, keyFile)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	changes := [][2]string{{" bind :443 ", " bind fd@3 "}, {" log /dev/log ", " log stdout format raw "}}
+	changes := append(slices.Clone(more), [2]string{" bind :443 ", " bind fd@3 "}, [2]string{" log /dev/log ", " log stdout format raw "})
 	for i, name := range []string{" 10.0.0.11:8080 port 8081", " 10.0.0.12:8080 port 8081"} {
 		_, port, err := net.SplitHostPort(hostOf(gateways[i].admin))
 		if err != nil {
