@@ -32,6 +32,7 @@ type call struct {
 
 	name                  string // of the resource, if no document tells it
 	basis                 string
+	fence                 uint64 // of the lease under which it was announced, 0 for none
 	attrs, added, removed []string
 }
 
@@ -92,9 +93,7 @@ func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 		return scim.Response{}, err
 	}
 	c.from(x, c.revokes || x.revokes())
-	if c.Write && g.writer != nil {
-		c.Leaves = g.leaves
-	}
+	c.Leaves = g.leaves(x, c)
 	ask := pace.Ask{Kind: pace.Read, Memberships: c.memberships, Revokes: c.revokes, Of: x.tenant.name}
 	if c.Write {
 		ask.Kind = pace.Write
@@ -173,6 +172,7 @@ func (g *Gateway) passage(x *Exchange, c *call) error {
 	case passage == pace.Probe && c.Write:
 		probe := &call{operation: scim.GetServiceProviderConfig, Call: upstream.Call{Method: "GET", URI: "/ServiceProviderConfig"}}
 		probe.from(x, c.Revokes)
+		probe.Leaves = g.leaves(x, probe)
 		if _, err := g.send(x, probe, 0); err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	if c.Write {
 		var err error
 		announced = g.recordOf(x, c)
-		g.underLease(announced)
+		c.fence = g.underLease(announced)
 		crash.At(crash.BeforeIntent)
 		x.vital = x.vital || c.revokes
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -75,6 +76,9 @@ func everySecond(ctx context.Context, f func()) {
 
 // askAbout asks about what is in doubt of a store, with the token of one of its tenants.
 func (g *Gateway) askAbout(st *store) {
+	if !g.undisturbed() { // what AWS shows may be another's doing
+		return
+	}
 	for _, t := range g.tenants {
 		if t.store == st && t.keeper != nil && !t.inForce(time.Now()).Plain {
 			g.settle(t, t.keeper.Upstream(), t.unsettled.take(time.Now(), askAtOnce))
@@ -101,7 +105,7 @@ func (g *Gateway) deactivateDue(ctx context.Context, st *store, schedules map[op
 			p = &schedule{l.Since.Add(driveFirst), driveFirst}
 			schedules[this] = p
 		}
-		if l.Held && t.guard.Released(guard.Deactivations).IsZero() || time.Now().Before(p.next) {
+		if !g.mayDrive(t, l) || time.Now().Before(p.next) {
 			continue
 		}
 		select {
@@ -119,6 +123,13 @@ func (g *Gateway) deactivateDue(ctx context.Context, st *store, schedules map[op
 	maps.DeleteFunc(schedules, func(o opened, _ *schedule) bool { return !open[o] })
 }
 
+// mayDrive tells whether an open deactivation may be carried on by the gateway itself: a
+// person has said so, or nobody has to, and nobody else writes who may have activated the
+// user again.
+func (g *Gateway) mayDrive(t *Tenant, l leavers.Leaver) bool {
+	return !t.guard.Released(guard.Deactivations).IsZero() || !l.Held && g.undisturbed()
+}
+
 // deactivateOpen is an exchange without a client.
 func (g *Gateway) deactivateOpen(t *Tenant, id string) {
 	x := g.beginFor(t)
@@ -127,7 +138,10 @@ func (g *Gateway) deactivateOpen(t *Tenant, id string) {
 	x.Target = scim.Target{Operation: scim.PatchUser, ID: id}
 	x.Document = []byte(translate.Deactivation)
 	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
-	x.only = func() bool { return g.leavers.Has(id) }
+	x.only = func() bool {
+		l, _, open := g.leavers.Find(id)
+		return open && g.mayDrive(t, l)
+	}
 	r := g.contained(x, func() *Reply { return g.carryOut(x) })
 	if r.Status == 0 { // activated again in the meantime
 		x.leave()

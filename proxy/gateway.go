@@ -44,6 +44,7 @@ type Gateway struct {
 	strangers  *tokens.Guesses // at the admin listener
 	leavers    *leavers.List
 	writer     *writer.Writer // among several gateways, or nil
+	sent       bool           // what it became last lets something pass; of the writer's goroutine
 	mysteries  mysteries
 	jobs       *jobs
 	room       *room.Room // of large bodies

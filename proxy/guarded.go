@@ -120,6 +120,12 @@ func (s *inactive) remove(id string) {
 	delete(s.ids, id)
 }
 
+func (s *inactive) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ids = nil
+}
+
 // since is when that was shown; zero if it wasn't.
 func (s *inactive) since(id string) time.Time {
 	s.mu.Lock()

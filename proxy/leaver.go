@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -63,7 +64,8 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.masked(x.Target.Resource())).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}
+		waits := x.only != nil && x.tenant.guard.Released(guard.Deactivations).IsZero() // its own try lets nobody go who is held
+		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err) || waits}
 		if !g.listed(left) {
 			x.unlisted = &left
 		}

@@ -54,9 +54,13 @@ func (g *Gateway) becomes(to writer.State, supplanted bool) error {
 	if to.Full {
 		part = 1
 	}
+	sends := to.Role == writer.Writing || to.Role == writer.Alone
 	for _, st := range g.stores() {
-		st.budgets.Scale(part)
+		if st.budgets.Scale(part); sends && !g.sent { // another may have spent as much a moment ago
+			st.budgets.Empty()
+		}
 	}
+	g.sent = sends
 	rec := &audit.Record{Findings: []string{to.Role.String()}}
 	if to.Role == writer.Writing {
 		rec.Fence = to.Fence
@@ -79,18 +83,21 @@ func (g *Gateway) becomes(to writer.State, supplanted bool) error {
 // supplanted drops what is true only while nobody else writes. Deactivations that are open
 // here may have been followed by an activation there, so that they wait for a person.
 func (g *Gateway) supplanted() error {
+	err := g.leavers.Hold()
+	if err != nil {
+		g.log.Error().Err(err).Msg("cannot keep the list of open deactivations")
+	}
+	g.jobs.forget()
+	for _, st := range g.stores() {
+		st.memory.Forget()
+		st.inactive.clear()
+	}
 	for _, t := range g.tenants {
-		t.memory.Forget()
 		for _, d := range t.unsettled.all() {
 			g.tellSettled(t, d, translate.Untold, "another gateway may have written meanwhile")
 		}
 	}
-	g.jobs.forget()
-	if err := g.leavers.Hold(); err != nil {
-		g.log.Error().Err(err).Msg("cannot keep the list of open deactivations")
-		return err
-	}
-	return nil
+	return err
 }
 
 // mayCall tells whether the gateway may send something to AWS now: it may be one of several,
@@ -102,8 +109,31 @@ func (g *Gateway) mayCall(write bool) error {
 	return fenced(g.writer.May(write))
 }
 
-// leaves is asked right before the first byte of a write leaves.
-func (g *Gateway) leaves() error { return g.writer.Leaves() }
+// leaves is asked right before the first byte of a call leaves; nil: there is one gateway.
+func (g *Gateway) leaves(x *Exchange, c *call) func() error {
+	switch {
+	case g.writer == nil:
+		return nil
+	case !c.Write:
+		return func() error { return g.writer.May(false) }
+	}
+	return func() error {
+		if x.only != nil && !x.only() { // another may have written while it waited
+			return &writer.Refused{Role: writer.Writing, RetryAfter: soon}
+		}
+		return g.writer.Leaves(c.fence)
+	}
+}
+
+// undisturbed tells whether nobody else writes, as far as can be known: only then the
+// gateway does something that nobody asks it for now.
+func (g *Gateway) undisturbed() bool {
+	if g.writer == nil {
+		return true
+	}
+	s := g.writer.State()
+	return s.Role == writer.Writing && s.Full && !time.Now().Before(s.From)
+}
 
 // fenced is the error of a call of which the writer says that it may not be sent, or nil.
 func fenced(err error) error {
@@ -114,10 +144,11 @@ func fenced(err error) error {
 	return &scim.CallError{Reason: scim.Fenced, RetryAfter: refused.RetryAfter, Err: err}
 }
 
-// underLease marks the intent of a write with the lease under which it is sent.
-func (g *Gateway) underLease(rec *audit.Record) {
+// underLease marks the intent of a write with the lease under which it is sent, and
+// returns its number, 0 for none.
+func (g *Gateway) underLease(rec *audit.Record) uint64 {
 	if g.writer == nil {
-		return
+		return 0
 	}
 	switch s := g.writer.State(); s.Role {
 	case writer.Writing:
@@ -125,6 +156,7 @@ func (g *Gateway) underLease(rec *audit.Record) {
 	case writer.Alone:
 		rec.Event = audit.EventDegraded
 	}
+	return rec.Fence
 }
 
 // fencedText is what a client is told that has come to a gateway which may not send.

@@ -3,16 +3,25 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/pace"
+	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/proxy/writer"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -140,5 +149,147 @@ func TestABurstIsForAllOfThem(t *testing.T) {
 	s.Replicas.Count = 3
 	if err := s.Check(); err != nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// redisFor is a Redis of this test's own.
+func redisFor(t *testing.T) (client *redis.Client, kill func()) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	})
+	client = redis.NewClient(&redis.Options{Addr: address})
+	t.Cleanup(func() { client.Close(); kill() })
+	eventually(t, "Redis answers", func() bool { return client.Ping(t.Context()).Err() == nil })
+	return client, kill
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came: %s", what)
+		}
+	}
+}
+
+// writes is one of two gateways, in front of an upstream, that has the lease.
+func writes(t *testing.T, redis *redis.Client, url string) *Gateway {
+	t.Helper()
+	g, err := New(Settings{
+		Upstream: upstream.Settings{URL: url + "/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl")},
+		Pace:     pace.Settings{Reads: pace.Rate{PerSecond: 2, Burst: 2}, Settle: time.Second},
+		Replicas: writer.Settings{Redis: "redis://" + redis.Options().Addr, Name: "a", Lease: time.Second},
+	}, Policy{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave := g.amongOthers()
+	t.Cleanup(func() {
+		leave()
+		if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, "it writes", func() bool { return g.writer.State().Role == writer.Writing })
+	return g
+}
+
+// A read that waited for its budget is not sent when another gateway has the lease by then:
+// that one has the budget as well.
+func TestReadsAreNotSentBehindTheLease(t *testing.T) {
+	redis, _ := redisFor(t)
+	var g *Gateway
+	var late atomic.Int64
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if g.writer.State().Role == writer.Standby {
+			late.Add(1)
+		}
+		w.Header().Set("Content-Type", "application/scim+json")
+		_, _ = w.Write([]byte(`{"id":"906"}`))
+	}))
+	defer aws.Close()
+	g = writes(t, redis, aws.URL)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			x := g.begin()
+			x.Token, x.Target = []byte("t"), scim.Target{Operation: scim.GetUser, ID: "906"}
+			_, err := g.do(x)(scim.Request{Target: x.Target})
+			var failure *scim.CallError
+			if err != nil && (!errors.As(err, &failure) || failure.Reason != scim.Fenced) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	eventually(t, "they wait", func() bool { return g.tenants[0].budgets.State().Waiting > 3 })
+	redis.HSet(t.Context(), "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "9")
+	all.Wait()
+	if n := late.Load(); n > 0 {
+		t.Errorf("a gateway that stands by has sent %d reads", n)
+	}
+}
+
+// A gateway does by itself what nobody asks it for now only while it is known that nobody
+// else writes, or when a person has said so.
+func TestAGatewayActsByItselfOnlyWhileNobodyElseWrites(t *testing.T) {
+	redis, kill := redisFor(t)
+	g := writes(t, redis, "http://127.0.0.1:1")
+	tenant := g.tenants[0]
+	l := leavers.Leaver{ID: "906", Tenant: tenant.name, Since: time.Now()}
+	if g.mayDrive(tenant, l) {
+		t.Error("the other is not to be seen, and may be alone and writing")
+	}
+	redis.ZAdd(t.Context(), "{scimgate}:gateways", z("b"))
+	eventually(t, "the other is known to stand by", func() bool { return g.mayDrive(tenant, l) })
+	held := l
+	if held.Held = true; g.mayDrive(tenant, held) {
+		t.Error("who waits for a person is not waited for")
+	}
+	kill()
+	eventually(t, "nothing is known of the other any more", func() bool { return !g.mayDrive(tenant, l) })
+	tenant.guard.Release(guard.Deactivations, time.Minute)
+	if !g.mayDrive(tenant, held) {
+		t.Error("a person has said so, and nothing is done")
+	}
+}
+
+func z(name string) redis.Z { return redis.Z{Score: 99999999999999, Member: name} }
+
+// A try of the gateway itself that was under way, or in a copy of the list, when the list
+// was held lets nobody go.
+func TestItsOwnTriesEndNoHold(t *testing.T) {
+	g := oneOfTwo(t) // it may not send
+	tenant := g.tenants[0]
+	if err := errors.Join(g.leavers.Add(leavers.Leaver{ID: "906", Tenant: tenant.name, Since: time.Now()}), g.supplanted()); err != nil {
+		t.Fatal(err)
+	}
+	x := g.beginFor(tenant)
+	x.Target, x.Token = scim.Target{Operation: scim.PatchUser, ID: "906"}, []byte("t")
+	x.Document = []byte(translate.Deactivation)
+	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
+	asked := false
+	x.only = func() bool { asked = true; return true }
+	if r := g.carryOut(x); r.Status != 429 || !asked {
+		t.Errorf("got %d", r.Status)
+	}
+	x.leave()
+	if l, _, open := g.leavers.Find("906"); !open || !l.Held {
+		t.Errorf("on the list: %t, held: %t", open, l.Held)
 	}
 }

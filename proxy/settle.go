@@ -196,7 +196,7 @@ func (u *unsettled) remove(which func(*inDoubt) bool) (gone []*inDoubt) {
 // settleWith asks AWS about what is in doubt, with the token of an exchange that AWS has
 // accepted, now or before, behind the exchange's back.
 func (g *Gateway) settleWith(x *Exchange) {
-	if x.tenant.unsettled.n.Load() == 0 || len(x.Token) == 0 || !x.known || x.policy.Observe || x.policy.Plain {
+	if x.tenant.unsettled.n.Load() == 0 || !g.undisturbed() || len(x.Token) == 0 || !x.known || x.policy.Observe || x.policy.Plain {
 		return
 	}
 	due := x.tenant.unsettled.take(time.Now(), maxUnsettled)

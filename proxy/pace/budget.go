@@ -348,6 +348,17 @@ func (b *Budgets) Scale(part float64) {
 	b.serve(now)
 }
 
+// Empty spends all that was saved: somebody else has had it.
+func (b *Budgets) Empty() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now() // with the lock held: a limiter whose time goes back counts twice
+	for i := range b.meters {
+		b.meters[i].empty(now)
+	}
+	b.serve(now)
+}
+
 // State is how the budgets stand, for metrics.
 type State struct {
 	Waiting                    int     // calls

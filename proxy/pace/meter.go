@@ -87,6 +87,16 @@ func (m *meter) widen(n int, now time.Time) {
 	}
 }
 
+// empty spends all that there is.
+func (m *meter) empty(now time.Time) {
+	if n := int(math.Ceil(m.limiter.TokensAt(now))); n > 0 { // a part of one as well
+		burst := m.limiter.Burst()
+		m.limiter.SetBurstAt(now, 0)
+		m.limiter.AllowN(now, 0)
+		m.limiter.SetBurstAt(now, burst)
+	}
+}
+
 func (m *meter) take(n int, now time.Time) {
 	if n > 0 && !m.limiter.AllowN(now, n) {
 		panic("BUG: spent what is not there")

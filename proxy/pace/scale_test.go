@@ -61,3 +61,26 @@ func TestAPartOfTheBudgetsForWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// What another has spent a moment ago is not there.
+func TestEmptyBudgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budgets(t, Settings{Reads: Rate{10, 5}})
+		b.Empty()
+		began := time.Now()
+		for range 5 {
+			if _, err := b.Take(Ask{}, in(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != 500*time.Millisecond {
+			t.Errorf("five reads took %v, want 500 ms", took)
+		}
+		time.Sleep(time.Minute)
+		for range 5 {
+			if waited, err := b.Take(Ask{}, in(time.Minute)); err != nil || waited > 0 {
+				t.Errorf("waited %v (%v) for what was saved", waited, err)
+			}
+		}
+	})
+}

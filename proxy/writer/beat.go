@@ -15,16 +15,20 @@ import (
 //
 // KEYS: the lease, those who live. ARGV: id of the process, name, lease in ms, the
 // highest number that is known to it, then yes or no: it has the lease for sure, it has
-// waited long enough to take one that has run out, it has written behind the back of
-// others, it sends nothing that Redis doesn't know of.
+// waited long enough to take one that has run out, and to take one where Redis knows less
+// than it does, it has written behind the back of others, it sends nothing that Redis
+// doesn't know of.
 //
-// It answers with what came of it, the number, the number before, who has the lease, and
-// how many others live.
+// A Redis that is empty, or has come back as it was earlier, knows less, and tells nothing.
+//
+// It answers with what came of it, the number (0 if Redis knows less), the number before,
+// who has the lease, and how many others live.
 var beatScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local id, name, lease, known = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local sure, patient, wrote, open = ARGV[5] == 'yes', ARGV[6] == 'yes', ARGV[7] == 'yes', ARGV[8] == 'yes'
+local sure, patient, sceptical = ARGV[5] == 'yes', ARGV[6] == 'yes', ARGV[7] == 'yes'
+local wrote, open = ARGV[8] == 'yes', ARGV[9] == 'yes'
 local function text(n) return string.format('%.0f', n) end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now))
@@ -36,10 +40,10 @@ end
 local others = redis.call('ZCARD', KEYS[2]) - (open and 1 or 0)
 
 local h = redis.call('HMGET', KEYS[1], 'holder', 'name', 'until', 'fence')
-local empty = not h[4]
 local holder, other, ends, fence = h[1] or '', h[2] or '', tonumber(h[3] or '0'), tonumber(h[4] or '0')
 local before = fence
-if wrote and not empty and holder ~= id then
+local behind = not h[4] or fence < known
+if wrote and not behind and holder ~= id then
   fence = math.max(fence, known) + 1
   redis.call('HSET', KEYS[1], 'fence', text(fence))
 end
@@ -47,12 +51,12 @@ local function take(number)
   redis.call('HSET', KEYS[1], 'holder', id, 'name', name, 'until', text(now + lease), 'fence', text(number))
   return {'writing', text(number), text(before), name, others}
 end
-if empty then
+if behind then
   if sure then
     before = known
     return take(known)
   end
-  if patient then return take(known + 1) end
+  if sceptical then return take(known + 1) end
   return {'vacant', '0', '0', '', others}
 end
 if holder == id then return take(fence) end
@@ -91,7 +95,7 @@ func (w *Writer) beat(ctx context.Context) {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		w.contact = time.Time{}
+		w.contact, w.behind, w.counted = time.Time{}, time.Time{}, 0
 		w.unreachable(was, now, err)
 		return
 	}
@@ -99,14 +103,26 @@ func (w *Writer) beat(ctx context.Context) {
 	if w.contact.IsZero() {
 		w.contact = now
 	}
+	known := max(w.seen, w.fence)
 	w.seen = max(h.fence, w.seen)
-	if was.Role != Alone && h.what != "writing" { // else another write may be on its way out
+	switch {
+	case h.fence > 0:
+		w.behind = time.Time{}
+	case w.behind.IsZero():
+		w.behind = now
+	}
+	if w.counted++; h.others < w.settings.Count-1 {
+		w.counted = 0
+	}
+	if was.Role != Alone && h.what != "writing" && h.fence > 0 { // else another write may be on its way out, or nobody was told
 		w.told()
 	}
 	switch h.what {
 	case "writing":
-		to := State{Role: Writing, Fence: h.fence, Other: w.settings.Name, Full: h.others >= w.settings.Count-1, until: now.Add(w.settings.Lease * 9 / 10)}
-		supplanted, another := h.before != w.fence, h.fence != w.fence || w.wrote.Load()
+		to := State{Role: Writing, Fence: h.fence, Other: w.settings.Name, until: now.Add(w.settings.Lease * 9 / 10)}
+		// Names of those who are gone, and questions that lay in a socket for long, count for a lease.
+		to.Full = w.settings.Without == "hold" || w.counted > beats
+		supplanted, another := h.before != w.fence || known > w.fence, h.fence != w.fence || w.wrote.Load()
 		w.fence = h.fence
 		if w.become(to, supplanted) && another {
 			w.told()
@@ -141,6 +157,7 @@ func (w *Writer) ask(ctx context.Context, was State, now time.Time) (h heard, er
 	answer, err := beatScript.Run(ctx, w.redis, w.keys(), w.id, w.settings.Name, w.settings.Lease.Milliseconds(), max(w.seen, w.fence),
 		yes(was.Role == Writing),
 		yes(!w.contact.IsZero() && now.Sub(w.contact) >= patience),
+		yes(!w.behind.IsZero() && now.Sub(w.behind) >= patience),
 		yes(w.wrote.Load()),
 		// An answer that was lost must not make the others believe that it still stands by.
 		yes(was.Role != Alone && now.Sub(w.answer) < w.settings.Lease)).Slice()
@@ -169,13 +186,14 @@ func parse(answer []any) (h heard, err error) {
 // unreachable is what a gateway becomes that hears nothing of Redis.
 func (w *Writer) unreachable(was State, now time.Time, err error) {
 	silence := now.Sub(w.answer)
-	ranOut := w.now.Load().Role == Writing && silence < 2*w.settings.Lease // not long asleep
+	// Not asleep for so long that another may have taken over and written.
+	ranOut := w.now.Load().Role == Writing && silence < w.settings.Lease+min(w.settings.Lease, w.settle)
 	to, supplanted := was, false
 	switch {
 	case w.now.Load().Role == Writing && was.Role == Writing:
 		// By its end the pace is taken back, and nothing stops for a moment.
 		if to.Full = false; w.settings.Without == "share" {
-			to.alone = to.until.Add(2 * w.settings.beat())
+			to.alone = to.until.Add(w.settings.Lease)
 		}
 	case was.Role == Alone && w.now.Load().Role == Alone:
 	case w.settings.Without == "hold":

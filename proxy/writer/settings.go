@@ -65,8 +65,11 @@ func (s Settings) withDefaults() Settings {
 // Share is the part of the pace that a gateway has for itself alone.
 func (s Settings) Share() float64 { return 1 / float64(s.withDefaults().Count) }
 
-// beat is how often Redis is asked, and how long an answer is waited for.
-func (s Settings) beat() time.Duration { return s.Lease / 5 }
+// beats are how often Redis is asked in a lease.
+const beats = 5
+
+// beat is the time between two questions, and how long an answer is waited for.
+func (s Settings) beat() time.Duration { return s.Lease / beats }
 
 // Check reports all that is wrong with the settings.
 func (s Settings) Check() error {

@@ -52,7 +52,7 @@ type State struct {
 	Role  Role
 	Fence uint64    // the number of its lease, which is higher for each later one; of others the last that it had
 	Other string    // the name of the one that writes, as far as it is known
-	Full  bool      // the whole pace is its own: all others have told that they send nothing
+	Full  bool      // nobody else sends anything: all others have told so, for longer than a lease, or may not without Redis
 	From  time.Time // before it, no writes: another may have sent some a moment ago
 	Err   error     // why Redis can't be reached, or nil
 
@@ -77,6 +77,8 @@ type Writer struct {
 	seen    uint64    // the highest that it has heard of
 	answer  time.Time // when Redis was asked last that has answered
 	contact time.Time // since when it has answered each time; zero while it doesn't
+	behind  time.Time // since when it knows less than this gateway; zero while it doesn't
+	counted int       // how often in a row it knew of all the others
 
 	saving sync.Mutex // guards following, and the file
 	onDisk kept
@@ -133,14 +135,18 @@ func (w *Writer) Run(ctx context.Context) {
 func (w *Writer) State() State {
 	s := *w.now.Load()
 	switch now := time.Now(); {
-	case s.Role != Writing || now.Before(s.until):
-	case now.Before(s.alone):
+	case s.Role != Writing || before(now, s.until):
+	case before(now, s.alone):
 		s.Role = Alone
 	default: // asleep, say, when it ran out
 		s.Role, s.Full = Unsure, false
 	}
 	return s
 }
+
+// before compares by both clocks: the monotonic one stands still while a machine sleeps,
+// and the other one can be put back.
+func before(a, b time.Time) bool { return a.Before(b) && a.Round(0).Before(b.Round(0)) }
 
 // Refused is why something may not be done now. Nothing was sent.
 type Refused struct {
@@ -161,8 +167,9 @@ func (r *Refused) Error() string {
 
 // May tells whether the gateway may send something to AWS now, a write or a read. The
 // error is a *[Refused].
-func (w *Writer) May(write bool) error {
-	s := w.State()
+func (w *Writer) May(write bool) error { return w.may(w.State(), write) }
+
+func (w *Writer) may(s State, write bool) error {
 	switch {
 	case s.Role == Unsure || s.Role == Standby:
 		return &Refused{s.Role, s.Other, w.settings.beat()}
@@ -172,16 +179,22 @@ func (w *Writer) May(write bool) error {
 	return nil
 }
 
-// Leaves is asked right before the first byte of a write leaves: it is May, and takes in
-// that others are to be told of what one sends alone.
-func (w *Writer) Leaves() error {
-	if err := w.May(true); err != nil {
+// Leaves is asked right before the first byte of a write leaves, which was announced under
+// a lease, by its number, or alone, 0. It is May, and takes in that others are to be told of
+// what one sends alone.
+func (w *Writer) Leaves(fence uint64) error {
+	s := w.State()
+	if err := w.may(s, true); err != nil {
 		return err
 	}
-	if s := w.State(); s.Role == Alone && w.wrote.CompareAndSwap(false, true) {
-		_ = w.keep(kept{s.Fence, true}) // what can't be kept is told as long as the process lives
+	if fence > 0 && s.Role == Writing && s.Fence != fence { // another's writes lie between
+		return &Refused{s.Role, "", w.settings.beat()}
 	}
-	return nil
+	if s.Role != Alone || !w.wrote.CompareAndSwap(false, true) {
+		return nil
+	}
+	_ = w.keep(kept{s.Fence, true}) // what can't be kept is told as long as the process lives
+	return w.May(true)              // that has taken a while
 }
 
 // become puts a state in the place of the last; false if what that means could not be made
@@ -229,10 +242,22 @@ func (w *Writer) keep(k kept) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), w.file)
 	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(w.file))
+	}
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return fmt.Errorf("cannot keep the number of the lease: %w", err)
 	}
 	w.onDisk = k
 	return nil
+}
+
+// syncFolder makes what was renamed durable.
+func syncFolder(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

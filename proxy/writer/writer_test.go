@@ -224,7 +224,7 @@ func (g *gateway) becomes(r Role) {
 	eventually(g.t, fmt.Sprintf("%s is %s", g.settings.Name, r), func() bool { return g.is(r) })
 }
 
-func (g *gateway) mayWrite() bool { return g.Leaves() == nil }
+func (g *gateway) mayWrite() bool { return g.Leaves(0) == nil }
 
 func (g *gateway) told() []string {
 	g.mu.Lock()
@@ -307,6 +307,10 @@ func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
 	asleep.now.Store(&state)
 	if asleep.May(true) == nil || asleep.May(false) == nil {
 		t.Error("something passes under a lease that has run out")
+	}
+	state.until = time.Now().Round(0).Add(-time.Second) // by the clock on the wall: the other one stands still while a machine sleeps
+	if asleep.May(true) == nil {
+		t.Error("something passes under a lease that has run out by the clock on the wall")
 	}
 }
 
@@ -422,25 +426,27 @@ func TestASplit(t *testing.T) {
 }
 
 // An empty Redis tells nothing: the one that writes puts the lease back, and no other
-// takes it meanwhile.
+// takes it meanwhile, however long it has stood by.
 func TestAFlush(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	longer := func(s *Settings) { s.Lease = 3 * lease }
+	longer := func(s *Settings) { s.Lease = 2 * lease }
 	va := newValve(t, s.address)
 	a := run(t, "a", va.l.Addr().String(), fileOf(t), longer)
 	a.becomes(Writing)
 	fence := a.State().Fence
 	b := run(t, "b", s.address, fileOf(t), longer)
 	b.becomes(Standby)
-	va.cut() // b is to be the first to see it
-	s.do("FLUSHALL")
+	since := time.Now()
+	eventually(t, "b has stood by for long", func() bool { return time.Since(since) > 5*lease })
 	moved := func() bool {
 		if b.is(Writing) || !a.is(Writing) {
 			t.Fatal("a flush moves the lease")
 		}
 		return false
 	}
+	va.cut() // b is to be the first to see it
+	s.do("FLUSHALL")
 	eventually(t, "b sees it", func() bool { return moved() || b.is(Unsure) })
 	va.mend()
 	eventually(t, "b stands by again", func() bool { return moved() || b.is(Standby) })
@@ -449,6 +455,68 @@ func TestAFlush(t *testing.T) {
 	}
 	if got := a.told(); slices.Contains(got, "writing supplanted") {
 		t.Errorf("nobody took over, but it was told %v", got)
+	}
+}
+
+// A Redis that has come back as it was earlier tells nothing either, not even to the one
+// that had the lease then.
+func TestAnEarlierState(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	b := run(t, "b", s.address, fileOf(t))
+	b.becomes(Writing)
+	key, earlier := b.keys()[0], fmt.Sprint(b.State().Fence)
+	s.do("HSET", key, "holder", "somebody", "name", "a", "until", "99999999999999", "fence", "7")
+	b.becomes(Standby)
+	since := len(b.told())
+	s.do("HSET", key, "holder", b.id, "name", "b", "until", "99999999999999", "fence", earlier)
+	b.becomes(Unsure)
+	b.becomes(Writing) // nobody puts the later one back
+	if got := b.told()[since:]; !slices.Contains(got, "writing supplanted") || b.State().Fence <= 7 {
+		t.Errorf("another has written under lease 7; it was told %v, and writes under lease %d", got, b.State().Fence)
+	}
+}
+
+// Names of those who are gone count among the others for a lease: so long it takes until a
+// gateway believes that all others stand by.
+func TestAllOthersAreKnownForALease(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	a := run(t, "a", s.address, fileOf(t))
+	a.becomes(Writing)
+	since := time.Now()
+	s.do("ZADD", a.keys()[1], "99999999999999", "b")
+	eventually(t, "it is known that b stands by", func() bool { return a.State().Full })
+	if took := time.Since(since); took < lease {
+		t.Errorf("it was believed after %v", took)
+	}
+	s.do("ZREM", a.keys()[1], "b")
+	eventually(t, "it is known that nothing is known of b", func() bool { return !a.State().Full })
+}
+
+// What was written alone isn't told by asking a Redis that knows of no lease.
+func TestAnEmptyRedisTellsNobody(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	file := fileOf(t)
+	if err := os.WriteFile(file, []byte(`{"fence":3,"wrote":true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := run(t, "b", s.address, file)
+	eventually(t, "b has asked", func() bool { return b.redis.ZCard(t.Context(), b.keys()[1]).Val() == 1 })
+	s.do("HSET", b.keys()[0], "holder", "somebody", "name", "a", "until", "99999999999999", "fence", "3")
+	eventually(t, "a is told", func() bool { return b.redis.HGet(t.Context(), b.keys()[0], "fence").Val() == "4" })
+}
+
+// A write that was announced under one lease is not sent under another.
+func TestAWriteBelongsToItsLease(t *testing.T) {
+	w := &Writer{}
+	w.now.Store(&State{Role: Writing, Fence: 5, until: time.Now().Add(time.Minute)})
+	if err := w.Leaves(5); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if w.Leaves(4) == nil {
+		t.Error("what was announced under lease 4 is sent under lease 5")
 	}
 }
 
