@@ -194,6 +194,9 @@ func (g *Gateway) replicaState() string {
 		text += fmt.Sprintf(", %q writes", s.Other)
 	case s.Role == writer.Writing:
 		text += fmt.Sprintf(" under lease %d", s.Fence)
+		if !s.Full {
+			text += ", with its part of the pace; open deactivations wait: not all others are heard of"
+		}
 	}
 	if wait := time.Until(s.From); wait > 0 && s.Role >= writer.Writing {
 		text += fmt.Sprintf(", writes in %s", wait.Round(time.Second))

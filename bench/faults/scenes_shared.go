@@ -28,6 +28,7 @@ var sharedScenes = []scene{
 	{row: "F49", name: "Redis is slow", run: func(s *stage) { s.slowRedis() }},
 	{row: "F49", name: "Redis is flushed", run: func(s *stage) { s.flushedRedis() }},
 	{row: "F49", name: "the one that writes is cut off from Redis", run: func(s *stage) { s.split() }},
+	{row: "F49", name: "without Redis, what is open at one is not carried out behind an activation at the other", run: func(s *stage) { s.openAlone() }},
 	{row: "F49", name: "under hold nobody writes without Redis", run: func(s *stage) { s.holding() }},
 	{row: "F50", name: "a write that waits is not sent when the lease was lost meanwhile", run: func(s *stage) { s.leaseLost() }},
 }
@@ -283,14 +284,35 @@ func (s *stage) oneWrites() {
 	p.agree()
 }
 
-// supplanted gives the gateways AWS's token, so that they carry on by themselves what has
-// failed.
-func (s *stage) supplanted() {
+// holders starts two gateways that have AWS's token, so that they carry on by themselves
+// what has failed.
+func (s *stage) holders() *several {
 	folder := s.folder + "-tokens"
 	s.must(os.MkdirAll(folder, 0o700))
 	s.must(os.WriteFile(folder+"/upstream", []byte(token+"\n"), 0o600))
 	s.must(os.WriteFile(folder+"/clients", []byte("okta "+hashed(token)+"\n"), 0o600))
-	p := s.several(1, "--tokens-upstream", "file:"+folder+"/upstream", "--tokens-file", folder+"/clients", "--guard-deactivations-mode", "alarm")
+	return s.several(1, "--tokens-upstream", "file:"+folder+"/upstream", "--tokens-file", folder+"/clients", "--guard-deactivations-mode", "alarm")
+}
+
+// deactivated tells whether a user is deactivated within a time.
+func (p *several) deactivated(id string, within time.Duration) bool {
+	return p.u.Await(within, func(x witness.Seen) bool {
+		return x.Write() && x.Resource == "Users/"+id && !x.State.Active && !x.Did.IsZero()
+	})
+}
+
+// whole waits until one knows that all others stand by.
+func (p *several) whole(g *one) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, text := p.ready(g); strings.Contains(text, "replicas: writing") && !strings.Contains(text, "its part") {
+			return
+		}
+	}
+	p.must(fmt.Errorf("%s does not hear of the other", g.name))
+}
+
+func (s *stage) supplanted() {
+	p := s.holders()
 	a, b := p.all[0], p.all[1]
 	id := s.user()
 	off := p.to(a, activated(id, false, 0), fault("500"))
@@ -306,24 +328,49 @@ func (s *stage) supplanted() {
 	s.check(code == 0, "the second ended with exit code %d", code)
 	p.becomes(a, "writing")
 	p.writes(a)
+	p.start(b)
+	p.whole(a)
 	s.g = a.gateway
 	s.openDeactivation(id, true)
-	deactivated := func(within time.Duration) bool {
-		return s.u.Await(within, func(x witness.Seen) bool {
-			return x.Write() && x.Resource == "Users/"+id && !x.State.Active && !x.Did.IsZero()
-		})
-	}
-	s.check(!deactivated(3*time.Second), "a user who was activated at the other is deactivated")
+	s.check(!p.deactivated(id, 3*time.Second), "a user who was activated at the other is deactivated")
 	resp, err := http.Post(a.admin+"/guard/release?kind=deactivations&for=1m", "", nil)
 	s.must(err)
 	s.must(resp.Body.Close())
-	s.check(deactivated(10*time.Second), "what a person has released is not carried out")
+	s.check(p.deactivated(id, 10*time.Second), "what a person has released is not carried out")
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if l, err := a.leavers(); err == nil && !l.Open[id] {
 			break
 		}
 	}
 	s.openDeactivation(id, false)
+}
+
+// openAlone leaves a deactivation open at the one that writes, and has the user activated
+// at the other while Redis is away.
+func (s *stage) openAlone() {
+	p := s.holders()
+	a, b := p.all[0], p.all[1]
+	id := s.user()
+	p.whole(a)
+	p.redis.kill()
+	p.becomes(a, "alone")
+	off := p.to(a, activated(id, false, 0), fault("500"))
+	s.told("deactivation", off, 429)
+	p.becomes(b, "alone")
+	p.writes(b)
+	s.told("activation", p.to(b, activated(id, true, 0)), 200)
+	s.check(!p.deactivated(id, 3*time.Second), "a user who was activated at the other is deactivated by one alone")
+	s.must(p.redis.start())
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		_, one := p.ready(a)
+		_, other := p.ready(b)
+		if strings.Contains(one+other, "replicas: writing") && strings.Contains(one+other, "replicas: standby") {
+			break
+		}
+	}
+	s.check(!p.deactivated(id, 6*time.Second), "a user who was activated at the other is deactivated when Redis is back")
+	s.g = a.gateway
+	s.openDeactivation(id, true)
 }
 
 // slowly is a pace that a scene can reach.

@@ -121,7 +121,9 @@ func (c *Client) Send(call Call, by time.Time) (scim.Response, scim.Outcome, err
 	}
 	resp, outcome, err := c.exchange(k, call, by)
 	c.release(k)
-	if err != nil || c.alone(&call) || !k.settled() {
+	if outcome == scim.Unknown {
+		k.abandon()
+	} else if err != nil || c.alone(&call) || !k.settled() {
 		k.close()
 	} else {
 		c.keep(k)
@@ -240,7 +242,7 @@ func (c *Client) Abort() {
 	defer c.mu.Unlock()
 	c.aborted = true
 	for k := range c.busy {
-		k.close()
+		k.abandon()
 	}
 }
 

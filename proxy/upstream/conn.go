@@ -52,6 +52,7 @@ func (c *Client) dial(now, by time.Time) (*conn, error) {
 		_ = tcp.Close()
 		return nil, c.cannotReach(err)
 	}
+	limit(raw, c.settings.Timeout) // likewise if the process ends
 	k := &conn{wire: &wire{Conn: tcp}, raw: raw, born: now}
 	k.stream = k.wire
 	if c.trust != nil {
@@ -72,6 +73,15 @@ func (c *Client) dial(now, by time.Time) (*conn, error) {
 
 // close closes without TLS's farewell, which could block.
 func (k *conn) close() { _ = k.wire.Close() }
+
+// abandon closes so that nothing that the kernel still has is sent: a call that is given up
+// must not arrive behind a later one, when the network is back.
+func (k *conn) abandon() {
+	if tcp, is := k.wire.Conn.(*net.TCPConn); is {
+		_ = tcp.SetLinger(0) // it is closed all the same
+	}
+	k.close()
+}
 
 // settled tells whether the answer that was just read was the last thing that
 // arrived, as far as this process has read.

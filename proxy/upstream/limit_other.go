@@ -1,0 +1,11 @@
+//go:build !linux
+
+package upstream
+
+import (
+	"syscall"
+	"time"
+)
+
+// limit leaves it to the kernel how long it tries.
+func limit(syscall.RawConn, time.Duration) {}
