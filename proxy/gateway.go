@@ -22,6 +22,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/room"
 	"github.com/scimgate/scimgate/proxy/tokens"
+	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/proxy/writer"
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -223,8 +224,12 @@ func (g *Gateway) panicked(x *Exchange, p any) {
 	}
 }
 
-// handleMisread serves one that the library could not read.
+// handleMisread serves one that the library could not read; one that was refused by its
+// bytes has had its answer and its record.
 func (g *Gateway) handleMisread(ctx *fasthttp.RequestCtx, err error) {
+	if wire.Refused(ctx.Conn()) {
+		return
+	}
 	x := g.begin()
 	x.from(ctx.RemoteIP())
 	defer g.contain(x, ctx)

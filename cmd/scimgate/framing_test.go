@@ -362,3 +362,36 @@ func (c *scene) dial(t *testing.T) *net.TCPConn {
 	}
 	return conn.(*net.TCPConn)
 }
+
+// What is refused by its bytes in the middle of a body, of which the server has read the
+// head, is answered once and recorded once.
+func TestARefusalOfBytesIsRecordedOnce(t *testing.T) {
+	_, gateways := instances(t, 1)
+	g := gateways[0]
+	conn, err := net.Dial("tcp", hostOf(g.gateway))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	send := func(text string) {
+		t.Helper()
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + standin.DefaultToken + "\r\nUser-Agent: x\r\n" +
+		"Content-Type: application/scim+json\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("got %q %v, want to be told to go on", line, err)
+	}
+	send("5;extension=1\r\n")
+	rest, err := io.ReadAll(in)
+	if err != nil || strings.Count(string(rest), "HTTP/1.1 ") != 1 || !strings.Contains(string(rest), "HTTP/1.1 400 ") {
+		t.Errorf("got %q %v, want one answer", rest, err)
+	}
+	g.drain()
+	if log := readFile(t, g.log); strings.Count(log, `"kind":"refusal"`) != 1 {
+		t.Errorf("want one refusal in the log:\n%s", log)
+	}
+}

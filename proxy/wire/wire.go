@@ -208,6 +208,18 @@ func (c *conn) end() error {
 	return io.EOF
 }
 
+// Refused tells whether a connection of [Listen] has had its last answer: what is read and
+// written on it from then on is nobody's.
+func Refused(answered net.Conn) bool {
+	c, is := answered.(*conn)
+	if !is {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused
+}
+
 // Close gives back the room of the last message.
 func (c *conn) Close() error {
 	c.mu.Lock()
@@ -225,10 +237,7 @@ func (c *conn) Close() error {
 
 // Write is the server's, until the connection has been refused.
 func (c *conn) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	refused := c.refused
-	c.mu.Unlock()
-	if refused {
+	if Refused(c) {
 		return len(p), nil
 	}
 	return c.Conn.Write(p)

@@ -128,7 +128,11 @@ func (w *Writer) beat(ctx context.Context) {
 			w.told()
 		}
 	case "standby":
-		w.become(State{Role: Standby, Fence: w.fence, Other: h.other}, false)
+		to := State{Role: Standby, Fence: w.fence, Other: h.other}
+		if h.other == w.settings.Name { // an earlier life of this one, which has not given it back
+			to.Role = Unsure
+		}
+		w.become(to, false)
 	default: // nobody writes, and it is too early to take that over
 		to := State{Role: Unsure, Fence: w.fence, Other: h.other}
 		if was.Role == Alone {

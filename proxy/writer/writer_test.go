@@ -295,6 +295,23 @@ func TestItsOwnLeaseIsKnownAgain(t *testing.T) {
 	}
 }
 
+// The lease of an earlier life that was killed is waited for, as that of nobody: no load
+// balancer is to take out the only one there is.
+func TestTheLeaseOfAnEarlierLife(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	file := fileOf(t)
+	if err := os.WriteFile(file, []byte(`{"fence":3}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.do("HSET", "{scimgate}:writer", "holder", "earlier", "name", "a", "until", time.Now().Add(2*lease).UnixMilli(), "fence", "3")
+	a := run(t, "a", s.address, file)
+	a.becomes(Writing)
+	if got, want := a.told(), []string{"unsure", "writing"}; !slices.Equal(got, want) {
+		t.Errorf("it was told %v, want %v", got, want)
+	}
+}
+
 // A gateway that slept over its lease sends nothing, whether it has heard of it or not.
 func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
 	t.Parallel()
