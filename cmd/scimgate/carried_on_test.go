@@ -106,7 +106,7 @@ func TestAForeign404EndsNoDoubtUnderAnOverride(t *testing.T) {
 		t.Fatal("AWS is not asked")
 	}
 	for _, rec := range c.records() { // once all is over
-		if rec["event"] == "settled" {
+		if rec["event"] == "settled" && rec["outcome"] != "unknown" { // its next try overtakes the doubt
 			t.Errorf("got %v, want the doubt to go on", rec)
 		}
 	}
