@@ -97,6 +97,10 @@ func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "kind is user_deletes, group_deletes, deactivations or removals; for is a time such as 1h, 24h at most", http.StatusBadRequest)
 		return
 	}
+	if status, text, is := g.standsBy(); is && kind == guard.Deactivations {
+		http.Error(w, text+", and this one sends nothing: deactivate the user there, by another push of the client, say", status)
+		return
+	}
 	if err := g.journal.Notice("guard_release", &audit.Record{Tenant: t.name, Client: askerOf(r).String(), Findings: []string{kind.String() + " " + while.String()}}); err != nil {
 		http.Error(w, "the release cannot be recorded: "+err.Error(), http.StatusServiceUnavailable)
 		return

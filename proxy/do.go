@@ -14,6 +14,7 @@ import (
 	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/upstream"
+	"github.com/scimgate/scimgate/proxy/writer"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -32,7 +33,7 @@ type call struct {
 
 	name                  string // of the resource, if no document tells it
 	basis                 string
-	fence                 uint64 // of the lease under which it was announced, 0 for none
+	announced             writer.State // in which it was
 	attrs, added, removed []string
 }
 
@@ -90,6 +91,9 @@ func shownName(op scim.Operation, body []byte) string {
 // the only way on which anything reaches AWS. Its error is a *scim.CallError.
 func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
 	if err := g.mayCall(c.Write); err != nil {
+		return scim.Response{}, err
+	}
+	if err := g.sameEpoch(x); err != nil {
 		return scim.Response{}, err
 	}
 	c.from(x, c.revokes || x.revokes())
@@ -209,7 +213,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 	if c.Write {
 		var err error
 		announced = g.recordOf(x, c)
-		c.fence = g.underLease(announced)
+		c.announced = g.underLease(announced)
 		crash.At(crash.BeforeIntent)
 		x.vital = x.vital || c.revokes
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {

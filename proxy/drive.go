@@ -37,6 +37,7 @@ type opened struct {
 type schedule struct {
 	next  time.Time
 	after time.Duration
+	asked bool // AWS was asked, and nothing was tried
 }
 
 // drive carries on, until ctx ends, the deactivations that AWS has not shown, and asks
@@ -102,19 +103,27 @@ func (g *Gateway) deactivateDue(ctx context.Context, st *store, schedules map[op
 		open[this] = true
 		p := schedules[this]
 		if p == nil {
-			p = &schedule{l.Since.Add(driveFirst), driveFirst}
+			p = &schedule{next: l.Since.Add(driveFirst), after: driveFirst}
 			schedules[this] = p
 		}
-		if !g.mayDrive(t, l) || time.Now().Before(p.next) {
+		try, asked := g.deactivateOpen, !g.mayDrive(t, l)
+		if asked {
+			try = g.lookAt
+			if g.writer == nil || !l.Held || !g.undisturbed() {
+				continue
+			}
+		}
+		if time.Now().Before(p.next) && (asked || !p.asked) { // what a person has just released isn't waited for
 			continue
 		}
+		p.asked = asked
 		select {
 		case <-ctx.Done():
 			return
 		case places <- struct{}{}:
 		}
 		all.Go(func() {
-			g.deactivateOpen(t, l.ID)
+			try(t, l.ID)
 			p.after = min(2*p.after, driveMost)
 			p.next = time.Now().Add(p.after)
 			<-places
@@ -132,24 +141,42 @@ func (g *Gateway) mayDrive(t *Tenant, l leavers.Leaver) bool {
 
 // deactivateOpen is an exchange without a client.
 func (g *Gateway) deactivateOpen(t *Tenant, id string) {
-	x := g.beginFor(t)
-	x.ID, x.Client, x.Method = ulid.Make().String(), "scimgate", "PATCH"
-	x.actor, x.Token = ownActor, t.keeper.Upstream()
-	x.Target = scim.Target{Operation: scim.PatchUser, ID: id}
+	x := g.own(t, "PATCH", scim.PatchUser, id)
 	x.Document = []byte(translate.Deactivation)
 	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
 	x.only = func() bool {
 		l, _, open := g.leavers.Find(id)
 		return open && g.mayDrive(t, l)
 	}
+	g.carryOwn(x)
+}
+
+// lookAt asks AWS about a user who is held, since another gateway may have done what was
+// asked for: if AWS shows that, the user is off the list.
+func (g *Gateway) lookAt(t *Tenant, id string) {
+	x := g.own(t, "GET", scim.GetUser, id)
+	x.only = func() bool { return g.leavers.Has(id) }
+	g.carryOwn(x)
+}
+
+// own begins an exchange of the gateway's own.
+func (g *Gateway) own(t *Tenant, method string, op scim.Operation, id string) *Exchange {
+	x := g.beginFor(t)
+	x.ID, x.Client, x.Method = ulid.Make().String(), "scimgate", method
+	x.actor, x.Token = ownActor, t.keeper.Upstream()
+	x.Target = scim.Target{Operation: op, ID: id}
+	return x
+}
+
+// carryOwn carries it out, and records what would be the answer.
+func (g *Gateway) carryOwn(x *Exchange) {
+	defer x.leave()
 	r := g.contained(x, func() *Reply { return g.carryOut(x) })
-	if r.Status == 0 { // activated again in the meantime
-		x.leave()
+	if r.Status == 0 { // there is nothing to do any more
 		return
 	}
 	if err := g.record(x, r); err != nil {
 		g.log.Error().Err(err).Str("exchange", x.ID).Msg("cannot record an answer")
 	}
-	x.leave()
 	g.line(x, r, time.Since(x.Began))
 }

@@ -65,6 +65,7 @@ type Exchange struct {
 	vital     bool            // a call took access away, so the records have the last of the disk
 
 	conn    net.Conn // of the client, or nil
+	epoch   uint64   // in which it was begun among several gateways
 	answers *answers
 	places  int   // that it has taken of them
 	kept    int64 // bytes of lists
@@ -78,7 +79,7 @@ func (g *Gateway) beginFor(t *Tenant) *Exchange {
 	now := time.Now()
 	return &Exchange{
 		ID: ulid.Make().String(), Began: now, Deadline: now.Add(t.patience), scheme: g.scheme,
-		tenant: t, policy: t.inForce(now), prefix: t.prefix, answers: &g.answers, lists: g.lists,
+		tenant: t, policy: t.inForce(now), prefix: t.prefix, answers: &g.answers, lists: g.lists, epoch: g.epoch(),
 	}
 }
 

@@ -64,9 +64,12 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		g.log.Error().Str("exchange", x.ID).Str("resource", x.masked(x.Target.Resource())).Int("status", resp.Status).Err(err).
 			Msg("a deactivation is not confirmed: the user may still have access")
 		name, _ := identityOf(x)
-		waits := x.only != nil && x.tenant.guard.Released(guard.Deactivations).IsZero() // its own try lets nobody go who is held
-		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err) || waits}
-		if !g.listed(left) {
+		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}
+		add := g.leavers.Add
+		if x.only != nil && x.tenant.guard.Released(guard.Deactivations).IsZero() { // its own try lets nobody go who is held
+			add = g.leavers.Again
+		}
+		if !g.listed(left, add) {
 			x.unlisted = &left
 		}
 	case err != nil:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/proxy/writer"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -88,6 +89,9 @@ func (g *Gateway) supplanted() error {
 		g.log.Error().Err(err).Msg("cannot keep the list of open deactivations")
 	}
 	g.jobs.forget()
+	for _, t := range g.tenants {
+		t.guard.Release(guard.Deactivations, 0) // what was released is not what is held now
+	}
 	for _, st := range g.stores() {
 		st.memory.Forget()
 		st.inactive.clear()
@@ -121,7 +125,7 @@ func (g *Gateway) leaves(x *Exchange, c *call) func() error {
 		if x.only != nil && !x.only() { // another may have written while it waited
 			return &writer.Refused{Role: writer.Writing, RetryAfter: soon}
 		}
-		return g.writer.Leaves(c.fence)
+		return g.writer.Leaves(c.announced)
 	}
 }
 
@@ -145,18 +149,35 @@ func fenced(err error) error {
 }
 
 // underLease marks the intent of a write with the lease under which it is sent, and
-// returns its number, 0 for none.
-func (g *Gateway) underLease(rec *audit.Record) uint64 {
+// returns the state in which that is so.
+func (g *Gateway) underLease(rec *audit.Record) (s writer.State) {
 	if g.writer == nil {
-		return 0
+		return s
 	}
-	switch s := g.writer.State(); s.Role {
+	switch s = g.writer.State(); s.Role {
 	case writer.Writing:
 		rec.Fence = s.Fence
 	case writer.Alone:
 		rec.Event = audit.EventDegraded
 	}
-	return rec.Fence
+	return s
+}
+
+// epoch is the present one, in which an exchange begins.
+func (g *Gateway) epoch() uint64 {
+	if g.writer == nil {
+		return 0
+	}
+	return g.writer.State().Epoch
+}
+
+// sameEpoch refuses to carry on what was begun before another gateway may have written: a
+// plan may have read what is not so any more.
+func (g *Gateway) sameEpoch(x *Exchange) error {
+	if g.epoch() == x.epoch {
+		return nil
+	}
+	return fenced(&writer.Refused{Role: writer.Writing, RetryAfter: soon})
 }
 
 // fencedText is what a client is told that has come to a gateway which may not send.

@@ -267,6 +267,31 @@ func TestAGatewayActsByItselfOnlyWhileNobodyElseWrites(t *testing.T) {
 	if !g.mayDrive(tenant, held) {
 		t.Error("a person has said so, and nothing is done")
 	}
+	if err := g.supplanted(); err != nil {
+		t.Fatal(err)
+	}
+	if g.mayDrive(tenant, held) {
+		t.Error("what was said before another may have written is done behind it")
+	}
+}
+
+// What was begun before another gateway may have written isn't carried on: it may have read
+// what is not so any more.
+func TestAPlanEndsWithItsEpoch(t *testing.T) {
+	redis, _ := redisFor(t)
+	g := writes(t, redis, "http://127.0.0.1:1")
+	x := g.begin()
+	if err := g.sameEpoch(x); err != nil {
+		t.Fatal(err)
+	}
+	redis.HIncrBy(t.Context(), "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
+	eventually(t, "it is told", func() bool { return g.epoch() != x.epoch })
+	x.Target = scim.Target{Operation: scim.GetUser, ID: "906"}
+	_, err := g.do(x)(scim.Request{Target: x.Target})
+	var failure *scim.CallError
+	if !errors.As(err, &failure) || failure.Reason != scim.Fenced {
+		t.Errorf("got %v", err)
+	}
 }
 
 func z(name string) redis.Z { return redis.Z{Score: 99999999999999, Member: name} }

@@ -261,12 +261,12 @@ func (g *Gateway) stillIn(intent *audit.Record) bool {
 	}
 	return g.listed(leavers.Leaver{
 		ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time, Held: intent.Event == audit.EventHeld,
-	})
+	}, g.leavers.Add)
 }
 
 // listed puts a leaver on the list of open deactivations; false if that can't take it now.
-func (g *Gateway) listed(l leavers.Leaver) bool {
-	err := g.leavers.Add(l)
+func (g *Gateway) listed(l leavers.Leaver, add func(leavers.Leaver) error) bool {
+	err := add(l)
 	if err != nil {
 		g.log.Error().Str("exchange", l.Exchange).Err(err).Msg("cannot keep the list of open deactivations")
 	}

@@ -34,12 +34,15 @@ func (f *Follower) seek(behind *Checkpoint) error {
 				return moved(f.path)
 			}
 		}
+		if i == 0 && f.first == 0 && len(names) > 1 { // it is empty, and the next one begins the log
+			if err := f.open(names[1]); err != nil {
+				return err
+			}
+		}
 		switch {
 		case f.first != 0 && f.first <= behind.Seq:
 			return f.find(names[:i], behind)
 		case i > 0:
-		case f.first == 0 && len(names) > 1: // what comes before it is gone, and the next one begins the log
-			return f.open(names[1])
 		case f.first == 0 && behind.Seq > 0:
 			return &PositionError{behind.Seq, "is not in the log, which holds no record"}
 		case f.first > behind.Seq+1:

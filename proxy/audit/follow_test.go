@@ -356,3 +356,18 @@ func TestFollowBesideAWriter(t *testing.T) {
 	segments(t, path, 20)
 	must(t, f.Close())
 }
+
+// Of an oldest segment that was emptied the records are missed.
+func TestFollowBehindAnEmptiedSegment(t *testing.T) {
+	path := rotated(t, 0)
+	names := segments(t, path, 5)
+	log := wholeLog(t, path)
+	must(t, os.Truncate(names[0], 0))
+	for _, behind := range []*Checkpoint{nil, markOf(1, log[0])} {
+		got, err := followAll(t, path, behind)
+		var lost *LostError
+		if !errors.As(err, &lost) {
+			t.Errorf("behind %v: got %d of %d, and %v", behind, len(got), len(log), err)
+		}
+	}
+}

@@ -80,7 +80,12 @@ type entry struct {
 // When it can't be made durable, the error says so and the leaver is kept in
 // memory: the next change that can be written brings it to the disk. Only a list
 // that is full (100,000) and an id that can't be one of AWS's aren't kept at all.
-func (l *List) Add(leaver Leaver) error {
+func (l *List) Add(leaver Leaver) error { return l.add(leaver, false) }
+
+// Again is [List.Add] for another try at one who is there: who is held stays so.
+func (l *List) Again(leaver Leaver) error { return l.add(leaver, true) }
+
+func (l *List) add(leaver Leaver, again bool) error {
 	if n := len(leaver.ID); n == 0 || n > idBytes || !utf8.ValidString(leaver.ID) {
 		return fmt.Errorf("%w: it has %d bytes, and must be text of 1 to %d", ErrNoID, n, idBytes)
 	}
@@ -106,7 +111,7 @@ func (l *List) Add(leaver Leaver) error {
 		l.size.Store(int64(len(l.open)))
 	default:
 		e.Tries++
-		if e.Held && !leaver.Held {
+		if e.Held && !leaver.Held && !again {
 			e.Held = false
 			e.seq = l.join(added)
 		}

@@ -21,8 +21,11 @@ import (
 //
 // A Redis that is empty, or has come back as it was earlier, knows less, and tells nothing.
 //
+// A new number is at least the time in seconds: so no two leases have the same, though
+// Redis has lost its data in between, and a higher one is later.
+//
 // It answers with what came of it, the number (0 if Redis knows less), the number before,
-// who has the lease, and how many others live.
+// who has the lease, how many others live, and the number that the present lease follows.
 var beatScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -39,30 +42,35 @@ else
 end
 local others = redis.call('ZCARD', KEYS[2]) - (open and 1 or 0)
 
-local h = redis.call('HMGET', KEYS[1], 'holder', 'name', 'until', 'fence')
+local h = redis.call('HMGET', KEYS[1], 'holder', 'name', 'until', 'fence', 'after')
 local holder, other, ends, fence = h[1] or '', h[2] or '', tonumber(h[3] or '0'), tonumber(h[4] or '0')
-local before = fence
+local before, after = fence, tonumber(h[5] or '0')
 local behind = not h[4] or fence < known
 if wrote and not behind and holder ~= id then
-  fence = math.max(fence, known) + 1
-  redis.call('HSET', KEYS[1], 'fence', text(fence))
+  after = math.max(fence, known)
+  fence = after + 1
+  redis.call('HSET', KEYS[1], 'fence', text(fence), 'after', text(after))
+end
+local function keep(number)
+  redis.call('HSET', KEYS[1], 'holder', id, 'name', name, 'until', text(now + lease), 'fence', text(number), 'after', text(after))
+  return {'writing', text(number), text(before), name, others, text(after)}
 end
 local function take(number)
-  redis.call('HSET', KEYS[1], 'holder', id, 'name', name, 'until', text(now + lease), 'fence', text(number))
-  return {'writing', text(number), text(before), name, others}
+  after = before
+  return keep(math.max(number, math.floor(now / 1000)))
 end
 if behind then
   if sure then
     before = known
-    return take(known)
+    return keep(known)
   end
   if sceptical then return take(known + 1) end
-  return {'vacant', '0', '0', '', others}
+  return {'vacant', '0', '0', '', others, '0'}
 end
-if holder == id then return take(fence) end
+if holder == id then return keep(fence) end
 if holder == '' or (ends <= now and patient) then return take(math.max(fence, known) + 1) end
-if ends <= now then return {'vacant', text(fence), text(before), other, others} end
-return {'standby', text(fence), text(before), other, others}
+if ends <= now then return {'vacant', text(fence), text(before), other, others, text(after)} end
+return {'standby', text(fence), text(before), other, others, text(after)}
 `)
 
 // releaseScript gives the lease back, so that the next one need not wait for its end.
@@ -85,6 +93,7 @@ type heard struct {
 	fence, before uint64
 	other         string
 	others        int
+	after         uint64
 }
 
 // beat asks Redis once, and becomes what that means.
@@ -95,7 +104,9 @@ func (w *Writer) beat(ctx context.Context) {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		w.contact, w.behind, w.counted = time.Time{}, time.Time{}, 0
+		if w.counted = 0; now.Sub(w.answer) > w.settings.Lease { // one answer that is lost is no outage
+			w.contact, w.behind = time.Time{}, time.Time{}
+		}
 		w.unreachable(was, now, err)
 		return
 	}
@@ -117,6 +128,9 @@ func (w *Writer) beat(ctx context.Context) {
 	if was.Role != Alone && h.what != "writing" && h.fence > 0 { // else another write may be on its way out, or nobody was told
 		w.told()
 	}
+	if h.what == "standby" && w.fence > h.after && w.fence < h.fence { // Redis has forgotten this one's lease, and the other doesn't know of it
+		w.wrote.Store(true)
+	}
 	switch h.what {
 	case "writing":
 		to := State{Role: Writing, Fence: h.fence, Other: w.settings.Name, until: now.Add(w.settings.Lease * 9 / 10)}
@@ -124,7 +138,9 @@ func (w *Writer) beat(ctx context.Context) {
 		to.Full = w.settings.Without == "hold" || w.counted > beats
 		supplanted, another := h.before != w.fence || known > w.fence, h.fence != w.fence || w.wrote.Load()
 		w.fence = h.fence
-		if w.become(to, supplanted) && another {
+		if !w.become(to, supplanted) {
+			w.unheld = true
+		} else if w.unheld = w.unheld && !supplanted; another {
 			w.told()
 		}
 	case "standby":
@@ -172,7 +188,7 @@ func (w *Writer) ask(ctx context.Context, was State, now time.Time) (h heard, er
 }
 
 func parse(answer []any) (h heard, err error) {
-	if len(answer) != 5 {
+	if len(answer) != 6 {
 		return heard{}, errors.New("redis has answered something else than the script does")
 	}
 	what, _ := answer[0].(string)
@@ -180,11 +196,13 @@ func parse(answer []any) (h heard, err error) {
 	before, _ := answer[2].(string)
 	other, _ := answer[3].(string)
 	others, _ := answer[4].(int64)
+	after, _ := answer[5].(string)
 	h = heard{what: what, other: other, others: int(others)}
-	h.fence, err = strconv.ParseUint(fence, 10, 64)
-	var also error
-	h.before, also = strconv.ParseUint(before, 10, 64)
-	return h, errors.Join(err, also)
+	var faults [3]error
+	h.fence, faults[0] = strconv.ParseUint(fence, 10, 64)
+	h.before, faults[1] = strconv.ParseUint(before, 10, 64)
+	h.after, faults[2] = strconv.ParseUint(after, 10, 64)
+	return h, errors.Join(faults[:]...)
 }
 
 // unreachable is what a gateway becomes that hears nothing of Redis.
@@ -215,7 +233,11 @@ func (w *Writer) unreachable(was State, now time.Time, err error) {
 // told takes in that the others know of what was written alone, or of the lease.
 func (w *Writer) told() {
 	w.wrote.Store(false)
-	_ = w.keep(kept{Fence: w.fence}) // without it the next life takes this one for another: that is slower, and safe
+	k := kept{Fence: w.fence}
+	if w.unheld { // the next life is to be told so
+		k.Fence = 0
+	}
+	_ = w.keep(k) // without it the next life takes this one for another: that is slower, and safe
 }
 
 // release gives the lease back.

@@ -56,6 +56,10 @@ type State struct {
 	From  time.Time // before it, no writes: another may have sent some a moment ago
 	Err   error     // why Redis can't be reached, or nil
 
+	// Epoch is another one behind each time at which another gateway may have written: what
+	// was begun before is not to be carried on.
+	Epoch uint64
+
 	until time.Time // that the lease holds, whatever Redis says
 	alone time.Time // that it is alone from then on, if Redis is known to be away
 }
@@ -79,6 +83,7 @@ type Writer struct {
 	contact time.Time // since when it has answered each time; zero while it doesn't
 	behind  time.Time // since when it knows less than this gateway; zero while it doesn't
 	counted int       // how often in a row it knew of all the others
+	unheld  bool      // what it means to be supplanted could not be made durable
 
 	saving sync.Mutex // guards following, and the file
 	onDisk kept
@@ -179,32 +184,30 @@ func (w *Writer) may(s State, write bool) error {
 	return nil
 }
 
-// Leaves is asked right before the first byte of a write leaves, which was announced under
-// a lease, by its number, or alone, 0. It is May, and takes in that others are to be told of
-// what one sends alone.
-func (w *Writer) Leaves(fence uint64) error {
+// Leaves is asked right before the first byte of a write leaves that was announced in a
+// state. It is May, and takes in that others are to be told of what one sends alone.
+func (w *Writer) Leaves(announced State) error {
 	s := w.State()
 	if err := w.may(s, true); err != nil {
 		return err
 	}
-	if fence > 0 && s.Role == Writing && s.Fence != fence { // another's writes lie between
+	if announced.Role < Writing || announced.Epoch != s.Epoch || announced.Role == Writing && s.Role == Writing && announced.Fence != s.Fence {
 		return &Refused{s.Role, "", w.settings.beat()}
 	}
 	if s.Role != Alone || !w.wrote.CompareAndSwap(false, true) {
 		return nil
 	}
-	_ = w.keep(kept{s.Fence, true}) // what can't be kept is told as long as the process lives
-	return w.May(true)              // that has taken a while
+	_ = w.keepWrote()  // what can't be kept is told as long as the process lives
+	return w.May(true) // that has taken a while
 }
 
 // become puts a state in the place of the last; false if what that means could not be made
 // durable.
 func (w *Writer) become(to State, supplanted bool) bool {
 	was := w.now.Load()
+	to.From, to.Epoch = was.From, was.Epoch
 	if supplanted {
-		to.From = time.Now().Add(w.settle)
-	} else {
-		to.From = was.From
+		to.From, to.Epoch = time.Now().Add(w.settle), was.Epoch+1
 	}
 	same := was.Role == to.Role && was.Fence == to.Fence && was.Full == to.Full && was.Other == to.Other
 	switch {
@@ -217,6 +220,14 @@ func (w *Writer) become(to State, supplanted bool) bool {
 		w.now.Store(&to)
 	}
 	return w.change(to, supplanted) == nil
+}
+
+// keepWrote keeps that something was written alone.
+func (w *Writer) keepWrote() error {
+	w.saving.Lock()
+	k := kept{w.onDisk.Fence, true}
+	w.saving.Unlock()
+	return w.keep(k)
 }
 
 // keep writes what outlives the process, in the place of what was there.

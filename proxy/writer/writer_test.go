@@ -224,7 +224,7 @@ func (g *gateway) becomes(r Role) {
 	eventually(g.t, fmt.Sprintf("%s is %s", g.settings.Name, r), func() bool { return g.is(r) })
 }
 
-func (g *gateway) mayWrite() bool { return g.Leaves(0) == nil }
+func (g *gateway) mayWrite() bool { return g.Leaves(g.State()) == nil }
 
 func (g *gateway) told() []string {
 	g.mu.Lock()
@@ -482,15 +482,15 @@ func TestAnEarlierState(t *testing.T) {
 	s := startRedis(t)
 	b := run(t, "b", s.address, fileOf(t))
 	b.becomes(Writing)
-	key, earlier := b.keys()[0], fmt.Sprint(b.State().Fence)
-	s.do("HSET", key, "holder", "somebody", "name", "a", "until", "99999999999999", "fence", "7")
+	key, earlier, later := b.keys()[0], b.State().Fence, b.State().Fence+2
+	s.do("HSET", key, "holder", "somebody", "name", "a", "until", "99999999999999", "fence", later)
 	b.becomes(Standby)
 	since := len(b.told())
 	s.do("HSET", key, "holder", b.id, "name", "b", "until", "99999999999999", "fence", earlier)
 	b.becomes(Unsure)
 	b.becomes(Writing) // nobody puts the later one back
-	if got := b.told()[since:]; !slices.Contains(got, "writing supplanted") || b.State().Fence <= 7 {
-		t.Errorf("another has written under lease 7; it was told %v, and writes under lease %d", got, b.State().Fence)
+	if got := b.told()[since:]; !slices.Contains(got, "writing supplanted") || b.State().Fence <= later {
+		t.Errorf("another has written under lease %d; it was told %v, and writes under lease %d", later, got, b.State().Fence)
 	}
 }
 
@@ -525,15 +525,92 @@ func TestAnEmptyRedisTellsNobody(t *testing.T) {
 	eventually(t, "a is told", func() bool { return b.redis.HGet(t.Context(), b.keys()[0], "fence").Val() == "4" })
 }
 
-// A write that was announced under one lease is not sent under another.
+// A write that was announced in one state is not sent in another behind which somebody else
+// may have written.
 func TestAWriteBelongsToItsLease(t *testing.T) {
 	w := &Writer{}
-	w.now.Store(&State{Role: Writing, Fence: 5, until: time.Now().Add(time.Minute)})
-	if err := w.Leaves(5); err != nil {
-		t.Errorf("got %v", err)
+	now := State{Role: Writing, Fence: 5, Epoch: 2, until: time.Now().Add(time.Minute)}
+	w.now.Store(&now)
+	for what, announced := range map[string]State{
+		"under lease 4":  {Role: Writing, Fence: 4, Epoch: 2},
+		"an epoch ago":   {Role: Writing, Fence: 5, Epoch: 1},
+		"while unsure":   {Role: Unsure, Fence: 5, Epoch: 2},
+		"alone, earlier": {Role: Alone, Epoch: 1},
+	} {
+		if w.Leaves(announced) == nil {
+			t.Errorf("what was announced %s is sent under lease 5", what)
+		}
 	}
-	if w.Leaves(4) == nil {
-		t.Error("what was announced under lease 4 is sent under lease 5")
+	for _, announced := range []State{now, {Role: Alone, Epoch: 2}} {
+		if err := w.Leaves(announced); err != nil {
+			t.Errorf("%v: got %v", announced, err)
+		}
+	}
+}
+
+// Redis has lost its data, and the gateway that knows less comes first: no two leases have
+// one number, the one that knows more is told that another has written, and tells of what it
+// has written itself.
+func TestRedisForgetsALease(t *testing.T) {
+	t.Parallel()
+	for name, redis := range map[string][]any{
+		"all":      nil,
+		"the last": {"HSET", "{scimgate}:writer", "holder", "", "name", "b", "until", "0", "fence", "4", "after", "3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startRedis(t)
+			if redis != nil {
+				s.do(redis...)
+			}
+			fa, fb := fileOf(t), fileOf(t)
+			if err := errors.Join(os.WriteFile(fa, []byte(`{"fence":5}`), 0o600), os.WriteFile(fb, []byte(`{"fence":4}`), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			b := run(t, "b", s.address, fb)
+			b.becomes(Writing)
+			eventually(t, "b writes", b.mayWrite)
+			if got := b.State().Fence; got <= 5 {
+				t.Errorf("b writes under lease %d", got)
+			}
+			a := run(t, "a", s.address, fa)
+			a.becomes(Standby)
+			eventually(t, "b is told of lease 5", func() bool { return slices.Contains(b.told(), "writing supplanted") })
+			b.stop()
+			a.becomes(Writing)
+			if got := a.told(); !slices.Contains(got, "writing supplanted") {
+				t.Errorf("b has written, and a was told %v", got)
+			}
+		})
+	}
+}
+
+// An answer that is lost now and then keeps nobody from taking over from one that is dead.
+func TestAnAnswerThatIsLostIsNoOutage(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	s.do("HSET", "{scimgate}:writer", "holder", "x", "name", "dead", "until", "1", "fence", "9")
+	v := newValve(t, s.address)
+	b := run(t, "b", v.l.Addr().String(), fileOf(t))
+	since := time.Now()
+	eventually(t, "b takes over", func() bool {
+		if at := time.Since(since) % (3 * lease / 2); at < lease/5 && !v.closed.Load() {
+			v.cut()
+		} else if at >= lease/5 && v.closed.Load() {
+			v.mend()
+		}
+		return b.is(Writing) || b.is(Alone)
+	})
+}
+
+// If it can't be made durable that another may have written, the next life of the process is
+// told so again.
+func TestWhatCouldNotBeHeldIsToldToTheNextLife(t *testing.T) {
+	file := fileOf(t)
+	w := &Writer{file: file, unheld: true, fence: 7, onDisk: kept{Fence: 7}}
+	w.told()
+	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), `"fence":0`) {
+		t.Errorf("kept is %s %v", text, err)
 	}
 }
 
