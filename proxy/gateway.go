@@ -127,15 +127,17 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 	g.metrics = newMetrics(g)
 	g.server = &fasthttp.Server{
 		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
-		Handler:                      g.handle,
-		ErrorHandler:                 g.handleMisread,
-		ExpectHandler:                g.expect,
-		ReadBufferSize:               s.Listen.MaxHeadBytes,
-		MaxRequestBodySize:           s.Listen.MaxBodyBytes,
-		ReadTimeout:                  s.Listen.ReadTimeout,
-		WriteTimeout:                 30 * time.Second,
-		IdleTimeout:                  s.Listen.IdleTimeout,
-		Concurrency:                  s.Listen.MaxConns + 1, // the listener is the bound
+		Handler:            g.handle,
+		ErrorHandler:       g.handleMisread,
+		ExpectHandler:      g.expect,
+		ReadBufferSize:     s.Listen.MaxHeadBytes,
+		MaxRequestBodySize: s.Listen.MaxBodyBytes,
+		ReadTimeout:        s.Listen.ReadTimeout,
+		WriteTimeout:       30 * time.Second,
+		IdleTimeout:        s.Listen.IdleTimeout,
+		// The listener is the bound. The library's own counts connections that are closed and
+		// not yet forgotten as well, and beyond it answers in plain text.
+		Concurrency:                  1 << 20,
 		CloseOnShutdown:              true,
 		ReduceMemoryUsage:            true,
 		DisablePreParseMultipartForm: true,

@@ -258,3 +258,12 @@ func TestAnActivationClosesNoLaterDeactivation(t *testing.T) {
 		}
 	}
 }
+
+// The library's own bound on connections, beyond which it answers in plain text, counts those
+// that are closed and not yet forgotten: it has to be far from what the listener lets in.
+func TestTheLibrarysOwnBoundIsFarAway(t *testing.T) {
+	g, s, _ := idle(t)
+	if most := s.WithDefaults().Listen.MaxConns; g.server.Concurrency < 100*most {
+		t.Errorf("the library serves %d, and %d are let in", g.server.Concurrency, most)
+	}
+}
