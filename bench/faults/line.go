@@ -87,7 +87,7 @@ func dialFrom(local string, b *book, address string) (*line, error) {
 }
 
 func dialBy(d *net.Dialer, b *book, address string) (*line, error) {
-	d.Timeout = 10 * time.Second
+	d.Timeout = answerWithin
 	conn, err := d.Dial("tcp", cmp.Or(b.address, address))
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the gateway: %w", err)
