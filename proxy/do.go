@@ -90,10 +90,7 @@ func shownName(op scim.Operation, body []byte) string {
 // call waits for budget, records the intent, sends, and records the outcome. It is
 // the only way on which anything reaches AWS. Its error is a *scim.CallError.
 func (g *Gateway) call(x *Exchange, c *call) (scim.Response, error) {
-	if err := g.mayCall(c.Write); err != nil {
-		return scim.Response{}, err
-	}
-	if err := g.sameEpoch(x); err != nil {
+	if err := g.mayCall(x, c.Write); err != nil {
 		return scim.Response{}, err
 	}
 	c.from(x, c.revokes || x.revokes())
@@ -251,19 +248,8 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 			outcome = scim.Unknown
 		}
 		g.weigh(x, c, announced, outcome, resp)
-		rec := g.recordOf(x, c)
-		rec.Outcome, rec.Status, rec.AWSID = outcome.String(), resp.Status, resp.RequestID
-		if outcome == scim.Unknown && g.cutShort.Load() {
-			rec.Event = audit.EventShutdown
-		}
-		if fenced(err) != nil {
-			rec.Event = audit.EventFenced
-		}
+		rec := g.endOf(x, c, outcome, resp, err)
 		rec.Wait, rec.Micros = waited.Microseconds(), took.Microseconds()
-		if resp.Status >= 400 {
-			rec.AWS, _, _ = scim.ReadError(resp.Body)
-			rec.AWS = x.masked(rec.AWS)
-		}
 		crash.At(crash.BeforeOutcome)
 		settled = true
 		if recorded := intent.Settle(rec); recorded != nil {
@@ -273,19 +259,42 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 			return resp, &scim.CallError{Reason: scim.DoneUnlogged, RetryAfter: outage, Err: errors.Join(recorded, err)}
 		}
 	}
-	switch {
-	case err == nil && stray:
-		return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: errNotAWS}
-	case err == nil:
-		return resp, nil
-	case fenced(err) != nil:
-		return resp, fenced(err)
-	case outcome == scim.NotSent:
-		return resp, &scim.CallError{Reason: scim.Unsent, RetryAfter: outage, Err: err}
-	case !c.Write && errors.Is(err, errNoRoom):
-		return resp, &scim.CallError{Reason: scim.NoRoom, RetryAfter: soon, Err: err}
+	if err == nil && stray {
+		err = errNotAWS
 	}
-	return resp, &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: err}
+	return resp, failureOf(c, outcome, err)
+}
+
+// endOf is what the log is told of how a write has ended.
+func (g *Gateway) endOf(x *Exchange, c *call, outcome scim.Outcome, resp scim.Response, err error) *audit.Record {
+	rec := g.recordOf(x, c)
+	rec.Outcome, rec.Status, rec.AWSID = outcome.String(), resp.Status, resp.RequestID
+	if outcome == scim.Unknown && g.cutShort.Load() {
+		rec.Event = audit.EventShutdown
+	}
+	if fenced(err) != nil {
+		rec.Event = audit.EventFenced
+	}
+	if resp.Status >= 400 {
+		rec.AWS, _, _ = scim.ReadError(resp.Body)
+		rec.AWS = x.masked(rec.AWS)
+	}
+	return rec
+}
+
+// failureOf is why a call has no usable answer, a *scim.CallError; nil if it has one.
+func failureOf(c *call, outcome scim.Outcome, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case fenced(err) != nil:
+		return fenced(err)
+	case outcome == scim.NotSent:
+		return &scim.CallError{Reason: scim.Unsent, RetryAfter: outage, Err: err}
+	case !c.Write && errors.Is(err, errNoRoom):
+		return &scim.CallError{Reason: scim.NoRoom, RetryAfter: soon, Err: err}
+	}
+	return &scim.CallError{Reason: scim.Lost, RetryAfter: outage, Err: err}
 }
 
 // weigh takes in how a write has ended. One that may still be carried out closes its

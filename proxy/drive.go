@@ -48,17 +48,10 @@ func (g *Gateway) drive(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, st := range g.stores() {
 		schedules := map[opened]*schedule{}
-		all.Go(func() { everySecond(ctx, func() { g.ifWriting(func() { g.deactivateDue(ctx, st, schedules) }) }) })
-		all.Go(func() { everySecond(ctx, func() { g.ifWriting(func() { g.askAbout(st) }) }) })
+		all.Go(func() { everySecond(ctx, func() { g.deactivateDue(ctx, st, schedules) }) })
+		all.Go(func() { everySecond(ctx, func() { g.askAbout(st) }) })
 	}
 	all.Wait()
-}
-
-// ifWriting calls f unless another gateway is the one that writes.
-func (g *Gateway) ifWriting(f func()) {
-	if g.mayCall(true) == nil {
-		f()
-	}
 }
 
 // everySecond calls f until ctx ends; not again before it has returned.
@@ -90,6 +83,9 @@ func (g *Gateway) askAbout(st *store) {
 
 // deactivateDue tries those of a store whose time has come.
 func (g *Gateway) deactivateDue(ctx context.Context, st *store, schedules map[opened]*schedule) {
+	if g.writer != nil && g.writer.May(true) != nil {
+		return
+	}
 	open := map[opened]bool{}
 	var all sync.WaitGroup
 	defer all.Wait()

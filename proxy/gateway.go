@@ -24,7 +24,6 @@ import (
 	"github.com/scimgate/scimgate/proxy/tokens"
 	"github.com/scimgate/scimgate/proxy/wire"
 	"github.com/scimgate/scimgate/proxy/writer"
-	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -125,16 +124,23 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		g.scheme = "https"
 	}
 	g.metrics = newMetrics(g)
-	g.server = &fasthttp.Server{
+	g.server = g.newServer()
+	return g, nil
+}
+
+// newServer is the one for clients.
+func (g *Gateway) newServer() *fasthttp.Server {
+	s := g.settings.Listen
+	return &fasthttp.Server{
 		Name: "scimgate", NoDefaultDate: false, NoDefaultContentType: true,
 		Handler:            g.handle,
 		ErrorHandler:       g.handleMisread,
 		ExpectHandler:      g.expect,
-		ReadBufferSize:     s.Listen.MaxHeadBytes,
-		MaxRequestBodySize: s.Listen.MaxBodyBytes,
-		ReadTimeout:        s.Listen.ReadTimeout,
+		ReadBufferSize:     s.MaxHeadBytes,
+		MaxRequestBodySize: s.MaxBodyBytes,
+		ReadTimeout:        s.ReadTimeout,
 		WriteTimeout:       30 * time.Second,
-		IdleTimeout:        s.Listen.IdleTimeout,
+		IdleTimeout:        s.IdleTimeout,
 		// The listener is the bound. The library's own counts connections that are closed and
 		// not yet forgotten as well, and beyond it answers in plain text.
 		Concurrency:                  1 << 20,
@@ -144,7 +150,6 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		SecureErrorLogMessage:        true,
 		Logger:                       serverLog{&g.log},
 	}
-	return g, nil
 }
 
 // makeRooms makes what exchanges share.
@@ -332,32 +337,6 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 	g.line(x, r, took)
 }
 
-// maxFindingsHeader bounds the header that names findings on a success.
-const maxFindingsHeader = 2048
-
-// findingsHeader names findings: "SG304 repair displayName, SG310 repair title".
-// Paths can hold what a client sent, so only printable ASCII passes.
-func findingsHeader(findings []rules.Finding) string {
-	var b strings.Builder
-	for i := range findings {
-		text := findings[i].String()
-		if b.Len()+len(text) > maxFindingsHeader {
-			fmt.Fprintf(&b, ", and %d more", len(findings)-i)
-			break
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		for _, c := range []byte(text) {
-			if c < ' ' || c > '~' || c == ',' {
-				c = '?'
-			}
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
 // line is the exchange's one line in the log.
 func (g *Gateway) line(x *Exchange, r *Reply, took time.Duration) {
 	e := g.log.Info()
@@ -379,14 +358,6 @@ func (g *Gateway) line(x *Exchange, r *Reply, took time.Duration) {
 		e.AnErr("cause", r.Cause)
 	}
 	e.Msg("exchange")
-}
-
-func ids(findings []rules.Finding) []string {
-	list := make([]string, len(findings))
-	for i := range findings {
-		list[i] = findings[i].String()
-	}
-	return list
 }
 
 // ReopenAudit begins another segment of the audit log, under its name: for logs that

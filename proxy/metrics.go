@@ -83,11 +83,7 @@ func newMetrics(g *Gateway) *metrics {
 		counter("scimgate_audit_records_total", "Records written to the audit log.", func() float64 { return float64(g.journal.Counts().Records) }),
 		counter("scimgate_audit_failures_total", "Writes and syncs of the audit log that failed.", func() float64 { return float64(g.journal.Counts().Failures) }),
 		counter("scimgate_audit_dropped_total", "Records of reads that found no room.", func() float64 { return float64(g.journal.Counts().Dropped) }))
-	if g.writer != nil {
-		m.registry.MustRegister(
-			gauge("scimgate_writer", "1 while this gateway is the one of several that writes; 0.5 while it goes on alone, without Redis.", nil, g.writing),
-			gauge("scimgate_writer_fence", "The number of the last lease that this gateway had.", nil, func() float64 { return float64(g.writer.State().Fence) }))
-	}
+	m.ofReplicas(g)
 	for _, t := range g.tenants {
 		tenant := prometheus.Labels{"tenant": t.name}
 		m.registry.MustRegister(

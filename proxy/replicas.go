@@ -104,13 +104,19 @@ func (g *Gateway) supplanted() error {
 	return err
 }
 
-// mayCall tells whether the gateway may send something to AWS now: it may be one of several,
-// of which another does. The error is a *scim.CallError.
-func (g *Gateway) mayCall(write bool) error {
+// mayCall tells whether an exchange may send something to AWS now: the gateway may be one of
+// several, of which another does, and what was begun before another may have written isn't
+// carried on, since a plan may have read what is not so any more. The error is a
+// *scim.CallError.
+func (g *Gateway) mayCall(x *Exchange, write bool) error {
 	if g.writer == nil {
 		return nil
 	}
-	return fenced(g.writer.May(write))
+	err := g.writer.May(write)
+	if err == nil && g.epoch() != x.epoch {
+		err = &writer.Refused{Role: writer.Writing, RetryAfter: soon}
+	}
+	return fenced(err)
 }
 
 // leaves is asked right before the first byte of a call leaves; nil: there is one gateway.
@@ -171,20 +177,11 @@ func (g *Gateway) epoch() uint64 {
 	return g.writer.State().Epoch
 }
 
-// sameEpoch refuses to carry on what was begun before another gateway may have written: a
-// plan may have read what is not so any more.
-func (g *Gateway) sameEpoch(x *Exchange) error {
-	if g.epoch() == x.epoch {
-		return nil
-	}
-	return fenced(&writer.Refused{Role: writer.Writing, RetryAfter: soon})
-}
-
 // fencedText is what a client is told that has come to a gateway which may not send.
 func fencedText(failure *scim.CallError) string {
 	var refused *writer.Refused
 	if !errors.As(failure, &refused) {
-		return "Another gateway has taken over. Nothing was sent."
+		panic("BUG: a call is fenced off, and nobody has refused it")
 	}
 	switch refused.Role {
 	case writer.Standby:
@@ -226,6 +223,16 @@ func (g *Gateway) replicaState() string {
 		text += ": " + s.Err.Error()
 	}
 	return text
+}
+
+// ofReplicas are the numbers of what the gateway is among others.
+func (m *metrics) ofReplicas(g *Gateway) {
+	if g.writer == nil {
+		return
+	}
+	m.registry.MustRegister(
+		gauge("scimgate_writer", "1 while this gateway is the one of several that writes; 0.5 while it goes on alone, without Redis.", nil, g.writing),
+		gauge("scimgate_writer_fence", "The number of the last lease that this gateway had.", nil, func() float64 { return float64(g.writer.State().Fence) }))
 }
 
 // writing is what the gateway is among the others, as a number.

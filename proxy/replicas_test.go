@@ -3,11 +3,9 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/scimgate/scimgate/bench/redis"
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
@@ -153,30 +150,24 @@ func TestABurstIsForAllOfThem(t *testing.T) {
 }
 
 // redisFor is a Redis of this test's own.
-func redisFor(t *testing.T) (client *redis.Client, kill func()) {
+func redisFor(t *testing.T) *redis.Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	s, err := redis.Start()
+	if errors.Is(err, redis.ErrMissing) {
+		t.Skip(err)
+	} else if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// says sends one command.
+func says(t *testing.T, s *redis.Server, args ...any) {
+	t.Helper()
+	if err := s.Do(args...); err != nil {
 		t.Fatal(err)
 	}
-	kill = sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-	})
-	client = redis.NewClient(&redis.Options{Addr: address})
-	t.Cleanup(func() { client.Close(); kill() })
-	eventually(t, "Redis answers", func() bool { return client.Ping(t.Context()).Err() == nil })
-	return client, kill
 }
 
 func eventually(t *testing.T, what string, is func() bool) {
@@ -189,12 +180,12 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // writes is one of two gateways, in front of an upstream, that has the lease.
-func writes(t *testing.T, redis *redis.Client, url string) *Gateway {
+func writes(t *testing.T, redis *redis.Server, url string) *Gateway {
 	t.Helper()
 	g, err := New(Settings{
 		Upstream: upstream.Settings{URL: url + "/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl")},
 		Pace:     pace.Settings{Reads: pace.Rate{PerSecond: 2, Burst: 2}, Settle: time.Second},
-		Replicas: writer.Settings{Redis: "redis://" + redis.Options().Addr, Name: "a", Lease: time.Second},
+		Replicas: writer.Settings{Redis: "redis://" + redis.Address, Name: "a", Lease: time.Second},
 	}, Policy{}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +204,7 @@ func writes(t *testing.T, redis *redis.Client, url string) *Gateway {
 // A read that waited for its budget is not sent when another gateway has the lease by then:
 // that one has the budget as well.
 func TestReadsAreNotSentBehindTheLease(t *testing.T) {
-	redis, _ := redisFor(t)
+	redis := redisFor(t)
 	var g *Gateway
 	var late atomic.Int64
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -238,7 +229,7 @@ func TestReadsAreNotSentBehindTheLease(t *testing.T) {
 		})
 	}
 	eventually(t, "they wait", func() bool { return g.tenants[0].budgets.State().Waiting > 3 })
-	redis.HSet(t.Context(), "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "9")
+	says(t, redis, "HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "9")
 	all.Wait()
 	if n := late.Load(); n > 0 {
 		t.Errorf("a gateway that stands by has sent %d reads", n)
@@ -248,20 +239,20 @@ func TestReadsAreNotSentBehindTheLease(t *testing.T) {
 // A gateway does by itself what nobody asks it for now only while it is known that nobody
 // else writes, or when a person has said so.
 func TestAGatewayActsByItselfOnlyWhileNobodyElseWrites(t *testing.T) {
-	redis, kill := redisFor(t)
+	redis := redisFor(t)
 	g := writes(t, redis, "http://127.0.0.1:1")
 	tenant := g.tenants[0]
 	l := leavers.Leaver{ID: "906", Tenant: tenant.name, Since: time.Now()}
 	if g.mayDrive(tenant, l) {
 		t.Error("the other is not to be seen, and may be alone and writing")
 	}
-	redis.ZAdd(t.Context(), "{scimgate}:gateways", z("b"))
+	says(t, redis, "ZADD", "{scimgate}:gateways", "99999999999999", "b")
 	eventually(t, "the other is known to stand by", func() bool { return g.mayDrive(tenant, l) })
 	held := l
 	if held.Held = true; g.mayDrive(tenant, held) {
 		t.Error("who waits for a person is not waited for")
 	}
-	kill()
+	redis.Kill()
 	eventually(t, "nothing is known of the other any more", func() bool { return !g.mayDrive(tenant, l) })
 	tenant.guard.Release(guard.Deactivations, time.Minute)
 	if !g.mayDrive(tenant, held) {
@@ -278,13 +269,13 @@ func TestAGatewayActsByItselfOnlyWhileNobodyElseWrites(t *testing.T) {
 // What was begun before another gateway may have written isn't carried on: it may have read
 // what is not so any more.
 func TestAPlanEndsWithItsEpoch(t *testing.T) {
-	redis, _ := redisFor(t)
+	redis := redisFor(t)
 	g := writes(t, redis, "http://127.0.0.1:1")
 	x := g.begin()
-	if err := g.sameEpoch(x); err != nil {
+	if err := g.mayCall(x, false); err != nil {
 		t.Fatal(err)
 	}
-	redis.HIncrBy(t.Context(), "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
+	says(t, redis, "HINCRBY", "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
 	eventually(t, "it is told", func() bool { return g.epoch() != x.epoch })
 	x.Target = scim.Target{Operation: scim.GetUser, ID: "906"}
 	_, err := g.do(x)(scim.Request{Target: x.Target})
@@ -293,8 +284,6 @@ func TestAPlanEndsWithItsEpoch(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func z(name string) redis.Z { return redis.Z{Score: 99999999999999, Member: name} }
 
 // A try of the gateway itself that was under way, or in a copy of the list, when the list
 // was held lets nobody go.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/scimgate/scimgate/rules"
@@ -62,4 +63,39 @@ func (x *Exchange) again(after time.Duration, detail string, cause error) *Reply
 	r := x.refuse(x.tenant.retryStatus, "", fmt.Sprintf("%s Nothing to do: it is tried again in %d s.", detail, int(after/time.Second)), cause)
 	r.RetryAfter = after
 	return r
+}
+
+// maxFindingsHeader bounds the header that names findings on a success.
+const maxFindingsHeader = 2048
+
+// findingsHeader names findings: "SG304 repair displayName, SG310 repair title".
+// Paths can hold what a client sent, so only printable ASCII passes.
+func findingsHeader(findings []rules.Finding) string {
+	var b strings.Builder
+	for i := range findings {
+		text := findings[i].String()
+		if b.Len()+len(text) > maxFindingsHeader {
+			fmt.Fprintf(&b, ", and %d more", len(findings)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for _, c := range []byte(text) {
+			if c < ' ' || c > '~' || c == ',' {
+				c = '?'
+			}
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// ids are findings as logs and records have them.
+func ids(findings []rules.Finding) []string {
+	list := make([]string, len(findings))
+	for i := range findings {
+		list[i] = findings[i].String()
+	}
+	return list
 }

@@ -261,7 +261,7 @@ func (g *Gateway) stillIn(intent *audit.Record) bool {
 	}
 	return g.listed(leavers.Leaver{
 		ID: id, Tenant: intent.Tenant, Name: intent.Name, Exchange: intent.Exchange, Since: intent.Time, Held: intent.Event == audit.EventHeld,
-	}, g.leavers.Add)
+	}, g.leavers.Again)
 }
 
 // listed puts a leaver on the list of open deactivations; false if that can't take it now.

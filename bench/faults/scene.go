@@ -278,6 +278,15 @@ func (s *stage) end(code int) *witness.History {
 	return h
 }
 
+// soon waits for something to come true, without which the scene can't go on.
+func (s *stage) soon(what string, is func() bool) {
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.must(fmt.Errorf("never: %s", what))
+		}
+	}
+}
+
 // detail is what a client's console shows.
 func detail(r *request) string {
 	_, text, _ := strings.Cut(r.Answer, `"detail":"`)

@@ -109,16 +109,6 @@ func (e *exporter) output() string {
 	return strings.Join(e.said, "\n")
 }
 
-// soon waits for something to come true.
-func (s *stage) soon(what string, is func() bool) {
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.check(false, "never: %s", what)
-			return
-		}
-	}
-}
-
 // fed tells whether the exporter has said, last, that nothing is left.
 func (e *exporter) fed() bool {
 	lags := e.lags()

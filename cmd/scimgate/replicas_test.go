@@ -1,48 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/scimgate/scimgate/bench/redis"
 	"github.com/scimgate/scimgate/proxy/audit"
 )
-
-// redisFor is a Redis of this test's own.
-func redisFor(t *testing.T) (address string) {
-	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("Redis is not installed (apt-get install redis-server)")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-	})
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			return address
-		}
-	}
-	t.Fatal("Redis does not answer")
-	return ""
-}
 
 // readiness is what the admin listener says of one, "" if it isn't there.
 func readiness(g *instance) string {
@@ -67,9 +36,15 @@ func readiness(g *instance) string {
 // neither is a backup; clients get SCIM from first to last while it is handed over, and
 // while it is lost.
 func TestOneOfTwoWritesBehindABalancer(t *testing.T) {
-	redis := redisFor(t)
+	server, err := redis.Start()
+	if errors.Is(err, redis.ErrMissing) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Kill)
 	aws, gateways := instances(t, 2, "--listen-drain-delay", "3s", "--tls-terminated-in-front", "--listen-trusted-proxies", "127.0.0.1",
-		"--replicas-redis", "redis://"+redis, "--replicas-lease", "2s")
+		"--replicas-redis", "redis://"+server.Address, "--replicas-lease", "2s")
 	for i, g := range gateways { // each with a name of its own
 		g.args = append(g.args, "--replicas-name", fmt.Sprint("gateway-", i))
 		g.drain()

@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Settings are those of a gateway that is one of several. The zero value is a gateway
-// by itself.
+// Settings are those of a gateway that is one of several; all of them have the same, but for
+// the name. The zero value is a gateway by itself.
 type Settings struct {
 	// Redis is the URL of Redis 5 or newer, or of Valkey: redis://HOST:PORT/DB, or
 	// rediss:// with TLS. It has no password in it.

@@ -61,7 +61,7 @@ type State struct {
 	Epoch uint64
 
 	until time.Time // that the lease holds, whatever Redis says
-	alone time.Time // that it is alone from then on, if Redis is known to be away
+	alone time.Time // up to which, behind that, it is alone: Redis is known to be away
 }
 
 // Writer is one gateway among several. Safe for use by many goroutines.
@@ -197,8 +197,8 @@ func (w *Writer) Leaves(announced State) error {
 	if s.Role != Alone || !w.wrote.CompareAndSwap(false, true) {
 		return nil
 	}
-	_ = w.keepWrote()  // what can't be kept is told as long as the process lives
-	return w.May(true) // that has taken a while
+	_ = w.keepWrote()          // what can't be kept is told as long as the process lives
+	return w.Leaves(announced) // that has taken a while
 }
 
 // become puts a state in the place of the last; false if what that means could not be made

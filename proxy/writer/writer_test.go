@@ -9,156 +9,65 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	bench "github.com/scimgate/scimgate/bench/redis"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // server is a Redis of this test's own.
 type server struct {
-	t       *testing.T
-	address string
-	process *exec.Cmd
+	*bench.Server
+	t *testing.T
 }
 
-func startRedis(t *testing.T) *server {
+func startRedis(t *testing.T, flags ...string) *server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	s, err := bench.Start(flags...)
+	if errors.Is(err, bench.ErrMissing) {
+		t.Skip(err)
+	} else if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, address: l.Addr().String()}
-	l.Close()
-	s.start()
-	t.Cleanup(s.kill)
-	return s
+	t.Cleanup(s.Kill)
+	return &server{s, t}
 }
 
 func (s *server) start() {
 	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.address)
-	s.process = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())
-	if err := s.process.Start(); err != nil {
+	if err := s.Again(); err != nil {
 		s.t.Fatal(err)
 	}
-	c := redis.NewClient(&redis.Options{Addr: s.address})
-	defer c.Close()
-	eventually(s.t, "Redis answers", func() bool { return c.Ping(context.Background()).Err() == nil })
-}
-
-func (s *server) kill() {
-	_ = s.process.Process.Kill()
-	_ = s.process.Wait()
 }
 
 func (s *server) do(args ...any) {
 	s.t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.address})
-	defer c.Close()
-	if err := c.Do(context.Background(), args...).Err(); err != nil {
+	if err := s.Do(args...); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// valve is what stands between one gateway and Redis.
-type valve struct {
-	l      net.Listener
-	to     string
-	closed atomic.Bool  // connections are ended, and no other is let through
-	late   atomic.Int64 // ns that each answer is held
-	mu     sync.Mutex
-	open   []net.Conn
-}
-
-func newValve(t *testing.T, to string) *valve {
+// newValve is what stands between one gateway and Redis.
+func newValve(t *testing.T, s *server) *bench.Valve {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	v, err := s.Valve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &valve{l: l, to: to}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { v.carry(c) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		v.cut()
-		all.Wait()
-	})
+	t.Cleanup(v.Close)
 	return v
 }
-
-func (v *valve) carry(c net.Conn) {
-	defer c.Close()
-	if v.closed.Load() {
-		return
-	}
-	up, err := net.Dial("tcp", v.to)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	v.mu.Lock()
-	v.open = append(v.open, c, up)
-	v.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() { _, _ = io.Copy(up, c); up.Close() })
-	both.Go(func() {
-		defer c.Close()
-		buf := make([]byte, 4096)
-		for {
-			n, err := up.Read(buf)
-			if late := time.Duration(v.late.Load()); late > 0 {
-				time.Sleep(late) // it is what the valve is for
-			}
-			if n > 0 {
-				if _, err := c.Write(buf[:n]); err != nil {
-					return
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
-	both.Wait()
-}
-
-func (v *valve) cut() {
-	v.closed.Store(true)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, c := range v.open {
-		c.Close()
-	}
-	v.open = nil
-}
-
-func (v *valve) mend() { v.closed.Store(false) }
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
@@ -240,13 +149,13 @@ func fileOf(t *testing.T) string { return filepath.Join(t.TempDir(), "audit.json
 func TestOneWritesAndTheOtherTakesOver(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t))
+	a := run(t, "a", s.Address, fileOf(t))
 	a.becomes(Writing)
 	if !a.mayWrite() {
 		t.Error("the first ever has nobody to wait for")
 	}
 	first := a.State().Fence
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.Address, fileOf(t))
 	b.becomes(Standby)
 	var refused *Refused
 	if err := b.May(false); !errors.As(err, &refused) || refused.Other != "a" {
@@ -273,10 +182,10 @@ func TestItsOwnLeaseIsKnownAgain(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
 	file := fileOf(t)
-	a := run(t, "a", s.address, file)
+	a := run(t, "a", s.Address, file)
 	a.becomes(Writing)
 	a.stop()
-	again := run(t, "a", s.address, file)
+	again := run(t, "a", s.Address, file)
 	again.becomes(Writing)
 	if got := again.told(); slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "supplanted") }) {
 		t.Errorf("nobody else has written, but it was told %v", got)
@@ -285,10 +194,10 @@ func TestItsOwnLeaseIsKnownAgain(t *testing.T) {
 		t.Error("it waits for nobody")
 	}
 	again.stop()
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.Address, fileOf(t))
 	b.becomes(Writing)
 	b.stop()
-	third := run(t, "a", s.address, file)
+	third := run(t, "a", s.Address, file)
 	third.becomes(Writing)
 	if got := third.told(); !slices.Contains(got, "writing supplanted") {
 		t.Errorf("another has written in between, but it was told %v", got)
@@ -305,7 +214,7 @@ func TestTheLeaseOfAnEarlierLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.do("HSET", "{scimgate}:writer", "holder", "earlier", "name", "a", "until", time.Now().Add(2*lease).UnixMilli(), "fence", "3")
-	a := run(t, "a", s.address, file)
+	a := run(t, "a", s.Address, file)
 	a.becomes(Writing)
 	if got, want := a.told(), []string{"unsure", "writing"}; !slices.Equal(got, want) {
 		t.Errorf("it was told %v, want %v", got, want)
@@ -316,7 +225,7 @@ func TestTheLeaseOfAnEarlierLife(t *testing.T) {
 func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t))
+	a := run(t, "a", s.Address, fileOf(t))
 	a.becomes(Writing)
 	state := *a.now.Load()
 	state.until = time.Now()
@@ -336,12 +245,12 @@ func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
 func TestWithoutRedisEachHasItsPart(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t))
+	a := run(t, "a", s.Address, fileOf(t))
 	a.becomes(Writing)
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.Address, fileOf(t))
 	b.becomes(Standby)
 	eventually(t, "a has the whole pace", func() bool { return a.State().Full })
-	s.kill()
+	s.Kill()
 	for !b.is(Alone) { // whatever the moment, no two have more than all
 		if full, alone := a.State().Full, b.State().Role == Alone; full && alone {
 			t.Fatal("one has the whole pace, and the other a part")
@@ -383,21 +292,21 @@ func TestAfterAnOutage(t *testing.T) {
 		t.Run(fmt.Sprintf("the other wrote %t", wrote), func(t *testing.T) {
 			t.Parallel()
 			s := startRedis(t)
-			va, vb := newValve(t, s.address), newValve(t, s.address)
-			a := run(t, "a", va.l.Addr().String(), fileOf(t))
+			va, vb := newValve(t, s), newValve(t, s)
+			a := run(t, "a", va.Address, fileOf(t))
 			a.becomes(Writing)
-			b := run(t, "b", vb.l.Addr().String(), fileOf(t))
+			b := run(t, "b", vb.Address, fileOf(t))
 			b.becomes(Standby)
-			va.cut()
-			vb.cut()
+			va.Turn(true)
+			vb.Turn(true)
 			a.becomes(Alone)
 			b.becomes(Alone)
 			if wrote {
 				eventually(t, "the other writes", b.mayWrite)
 			}
-			vb.mend() // the wrong one first
+			vb.Turn(false) // the wrong one first
 			eventually(t, "b has heard of Redis", func() bool { return b.State().Err == nil })
-			va.mend()
+			va.Turn(false)
 			a.becomes(Writing)
 			b.becomes(Standby)
 			if !wrote && !a.mayWrite() {
@@ -415,12 +324,12 @@ func TestAfterAnOutage(t *testing.T) {
 func TestASplit(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	va := newValve(t, s.address)
-	a := run(t, "a", va.l.Addr().String(), fileOf(t))
+	va := newValve(t, s)
+	a := run(t, "a", va.Address, fileOf(t))
 	a.becomes(Writing)
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.Address, fileOf(t))
 	b.becomes(Standby)
-	va.cut()
+	va.Turn(true)
 	b.becomes(Writing)
 	a.becomes(Alone)
 	if b.State().Full || a.State().Full {
@@ -429,7 +338,7 @@ func TestASplit(t *testing.T) {
 	if !a.mayWrite() {
 		t.Error("the one that is cut off may not write")
 	}
-	va.mend()
+	va.Turn(false)
 	a.becomes(Standby)
 	eventually(t, "the writes of the first are told to the second", func() bool {
 		n := 0
@@ -448,11 +357,11 @@ func TestAFlush(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
 	longer := func(s *Settings) { s.Lease = 2 * lease }
-	va := newValve(t, s.address)
-	a := run(t, "a", va.l.Addr().String(), fileOf(t), longer)
+	va := newValve(t, s)
+	a := run(t, "a", va.Address, fileOf(t), longer)
 	a.becomes(Writing)
 	fence := a.State().Fence
-	b := run(t, "b", s.address, fileOf(t), longer)
+	b := run(t, "b", s.Address, fileOf(t), longer)
 	b.becomes(Standby)
 	since := time.Now()
 	eventually(t, "b has stood by for long", func() bool { return time.Since(since) > 5*lease })
@@ -462,10 +371,10 @@ func TestAFlush(t *testing.T) {
 		}
 		return false
 	}
-	va.cut() // b is to be the first to see it
+	va.Turn(true) // b is to be the first to see it
 	s.do("FLUSHALL")
 	eventually(t, "b sees it", func() bool { return moved() || b.is(Unsure) })
-	va.mend()
+	va.Turn(false)
 	eventually(t, "b stands by again", func() bool { return moved() || b.is(Standby) })
 	if got := a.State().Fence; got != fence {
 		t.Errorf("the number of the lease went from %d to %d", fence, got)
@@ -480,7 +389,7 @@ func TestAFlush(t *testing.T) {
 func TestAnEarlierState(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.Address, fileOf(t))
 	b.becomes(Writing)
 	key, earlier, later := b.keys()[0], b.State().Fence, b.State().Fence+2
 	s.do("HSET", key, "holder", "somebody", "name", "a", "until", "99999999999999", "fence", later)
@@ -499,7 +408,7 @@ func TestAnEarlierState(t *testing.T) {
 func TestAllOthersAreKnownForALease(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t))
+	a := run(t, "a", s.Address, fileOf(t))
 	a.becomes(Writing)
 	since := time.Now()
 	s.do("ZADD", a.keys()[1], "99999999999999", "b")
@@ -519,7 +428,7 @@ func TestAnEmptyRedisTellsNobody(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"fence":3,"wrote":true}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := run(t, "b", s.address, file)
+	b := run(t, "b", s.Address, file)
 	eventually(t, "b has asked", func() bool { return b.redis.ZCard(t.Context(), b.keys()[1]).Val() == 1 })
 	s.do("HSET", b.keys()[0], "holder", "somebody", "name", "a", "until", "99999999999999", "fence", "3")
 	eventually(t, "a is told", func() bool { return b.redis.HGet(t.Context(), b.keys()[0], "fence").Val() == "4" })
@@ -567,13 +476,13 @@ func TestRedisForgetsALease(t *testing.T) {
 			if err := errors.Join(os.WriteFile(fa, []byte(`{"fence":5}`), 0o600), os.WriteFile(fb, []byte(`{"fence":4}`), 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			b := run(t, "b", s.address, fb)
+			b := run(t, "b", s.Address, fb)
 			b.becomes(Writing)
 			eventually(t, "b writes", b.mayWrite)
 			if got := b.State().Fence; got <= 5 {
 				t.Errorf("b writes under lease %d", got)
 			}
-			a := run(t, "a", s.address, fa)
+			a := run(t, "a", s.Address, fa)
 			a.becomes(Standby)
 			eventually(t, "b is told of lease 5", func() bool { return slices.Contains(b.told(), "writing supplanted") })
 			b.stop()
@@ -590,14 +499,13 @@ func TestAnAnswerThatIsLostIsNoOutage(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
 	s.do("HSET", "{scimgate}:writer", "holder", "x", "name", "dead", "until", "1", "fence", "9")
-	v := newValve(t, s.address)
-	b := run(t, "b", v.l.Addr().String(), fileOf(t))
-	since := time.Now()
+	v := newValve(t, s)
+	b := run(t, "b", v.Address, fileOf(t))
+	since, shut := time.Now(), false
 	eventually(t, "b takes over", func() bool {
-		if at := time.Since(since) % (3 * lease / 2); at < lease/5 && !v.closed.Load() {
-			v.cut()
-		} else if at >= lease/5 && v.closed.Load() {
-			v.mend()
+		if now := time.Since(since)%(3*lease/2) < lease/5; now != shut {
+			shut = now
+			v.Turn(shut)
 		}
 		return b.is(Writing) || b.is(Alone)
 	})
@@ -618,17 +526,17 @@ func TestWhatCouldNotBeHeldIsToldToTheNextLife(t *testing.T) {
 func TestASlowRedis(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	va, vb := newValve(t, s.address), newValve(t, s.address)
-	a := run(t, "a", va.l.Addr().String(), fileOf(t))
+	va, vb := newValve(t, s), newValve(t, s)
+	a := run(t, "a", va.Address, fileOf(t))
 	a.becomes(Writing)
-	b := run(t, "b", vb.l.Addr().String(), fileOf(t))
+	b := run(t, "b", vb.Address, fileOf(t))
 	b.becomes(Standby)
-	vb.late.Store(int64(2 * lease)) // its questions arrive
+	vb.Late.Store(int64(2 * lease)) // its questions arrive
 	b.becomes(Alone)
 	if a.State().Full {
 		t.Error("it believes that an other stands by which has gone on alone")
 	}
-	vb.late.Store(0)
+	vb.Late.Store(0)
 	b.becomes(Standby)
 	eventually(t, "a has the whole pace again", func() bool { return a.State().Full })
 }
@@ -638,7 +546,7 @@ func TestASlowRedis(t *testing.T) {
 func TestWhoHearsNothingIsNotCounted(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	w, err := Open(Settings{Redis: "redis://" + s.address, Name: "b", Lease: lease}, lease, "", nil)
+	w, err := Open(Settings{Redis: "redis://" + s.Address, Name: "b", Lease: lease}, lease, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -659,9 +567,9 @@ func TestWhoHearsNothingIsNotCounted(t *testing.T) {
 func TestHold(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t), func(s *Settings) { s.Without = "hold" })
+	a := run(t, "a", s.Address, fileOf(t), func(s *Settings) { s.Without = "hold" })
 	a.becomes(Writing)
-	s.kill()
+	s.Kill()
 	a.becomes(Unsure)
 	if a.mayWrite() || a.May(false) == nil {
 		t.Error("something passes")
@@ -675,12 +583,12 @@ func TestWritesOfOneAloneOutliveIt(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
 	file := fileOf(t)
-	va := newValve(t, s.address)
-	a := run(t, "a", va.l.Addr().String(), file)
+	va := newValve(t, s)
+	a := run(t, "a", va.Address, file)
 	a.becomes(Writing)
-	b := run(t, "b", s.address, fileOf(t))
+	b := run(t, "b", s.Address, fileOf(t))
 	b.becomes(Standby)
-	va.cut()
+	va.Turn(true)
 	a.becomes(Alone)
 	if !a.mayWrite() {
 		t.Fatal("it may not write")
@@ -689,16 +597,14 @@ func TestWritesOfOneAloneOutliveIt(t *testing.T) {
 	before := len(b.told())
 	a.end()
 	<-a.ended
-	va.mend()
-	run(t, "a", va.l.Addr().String(), file).becomes(Standby)
+	va.Turn(false)
+	run(t, "a", va.Address, file).becomes(Standby)
 	eventually(t, "the other is told of them", func() bool { return slices.Contains(b.told()[before:], "writing supplanted") })
 }
 
 // Over TLS with a password, which is shown nowhere; a wrong one is told as what it is.
 func TestRedisWithTLSAndAPassword(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
-	s.kill()
 	folder := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(folder, name)
@@ -709,22 +615,17 @@ func TestRedisWithTLSAndAPassword(t *testing.T) {
 	}
 	certificate, key := selfSigned(t)
 	cert := write("cert.pem", certificate)
-	s.process = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", s.address[strings.LastIndexByte(s.address, ':')+1:],
-		"--tls-cert-file", cert, "--tls-key-file", write("key.pem", key), "--tls-auth-clients", "no",
-		"--requirepass", "right-password", "--save", "", "--appendonly", "no", "--dir", folder)
-	if err := s.process.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s := startRedis(t, "--tls-cert-file", cert, "--tls-key-file", write("key.pem", key), "--tls-auth-clients", "no", "--requirepass", "right-password")
 	by := func(password string) func(*Settings) {
 		return func(s *Settings) {
 			s.Redis, s.CAFile, s.PasswordFile, s.Without = "rediss"+strings.TrimPrefix(s.Redis, "redis"), cert, write(password[:5], password+"\n"), "hold"
 		}
 	}
-	right := run(t, "right", s.address, "", by("right-password"))
+	right := run(t, "right", s.Address, "", by("right-password"))
 	right.becomes(Writing)
 	right.stop()
-	run(t, "named", s.address, "", by("default:right-password")).becomes(Writing)
-	wrong := run(t, "wrong", s.address, "", by("wrong-password"))
+	run(t, "named", s.Address, "", by("default:right-password")).becomes(Writing)
+	wrong := run(t, "wrong", s.Address, "", by("wrong-password"))
 	eventually(t, "a wrong password is told", func() bool {
 		return wrong.State().Err != nil && strings.Contains(wrong.State().Err.Error(), "WRONGPASS")
 	})
@@ -792,11 +693,11 @@ func TestSettings(t *testing.T) {
 func TestThePaceIsTakenBackBeforeTheLeaseEnds(t *testing.T) {
 	t.Parallel()
 	s := startRedis(t)
-	a := run(t, "a", s.address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
+	a := run(t, "a", s.Address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
 	a.becomes(Writing)
-	run(t, "b", s.address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
+	run(t, "b", s.Address, fileOf(t), func(s *Settings) { s.Lease = 3 * lease })
 	eventually(t, "a has the whole pace", func() bool { return a.State().Full })
-	s.kill()
+	s.Kill()
 	eventually(t, "a takes it back", func() bool { return !a.State().Full })
 	if !a.is(Writing) {
 		t.Errorf("the lease was over by then: %v", a.State().Role)
