@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -214,5 +215,27 @@ func TestAFaultOfTheRulesPasses(t *testing.T) {
 	x.policy = &Policy{Observe: true, Pass: true} // whose rules are nil
 	if r := g.inspect(x); r != nil || !x.Verdict.Unreadable || string(x.Document) != "{}" {
 		t.Errorf("got %+v and %+v, want it let through as it is", r, x.Verdict)
+	}
+}
+
+// Who waits for a person goes on waiting, whatever the log has of the deactivation: another
+// gateway, or a guard, is why.
+func TestAStartLetsNobodyGoWhoIsHeld(t *testing.T) {
+	j, s := open(t)
+	write(t, j, audit.Record{Exchange: "D"}, audit.Vital, "upstream_error", 429, 0)
+	list, err := leavers.Open(s.Audit.File + ".leavers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(list.Add(leavers.Leaver{ID: "906", Tenant: "default", Since: time.Now(), Held: true}), list.Close(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(s, Policy{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(g.leavers.Close(), g.journal.Close()) }()
+	if l, _, listed := g.leavers.Find("906"); !listed || !l.Held {
+		t.Errorf("on the list: %t, held: %t", listed, l.Held)
 	}
 }
