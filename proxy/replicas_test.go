@@ -206,7 +206,7 @@ func writes(t *testing.T, redis *redis.Server, url string) *Gateway {
 func TestReadsAreNotSentBehindTheLease(t *testing.T) {
 	redis := redisFor(t)
 	var g *Gateway
-	var late atomic.Int64
+	var late, stopped atomic.Int64
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if g.writer.State().Role == writer.Standby {
 			late.Add(1)
@@ -223,16 +223,20 @@ func TestReadsAreNotSentBehindTheLease(t *testing.T) {
 			x.Token, x.Target = []byte("t"), scim.Target{Operation: scim.GetUser, ID: "906"}
 			_, err := g.do(x)(scim.Request{Target: x.Target})
 			var failure *scim.CallError
-			if err != nil && (!errors.As(err, &failure) || failure.Reason != scim.Fenced) {
+			switch {
+			case err == nil:
+			case errors.As(err, &failure) && failure.Reason == scim.Fenced:
+				stopped.Add(1)
+			default:
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 	eventually(t, "they wait", func() bool { return g.tenants[0].budgets.State().Waiting > 3 })
-	says(t, redis, "HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "9")
+	says(t, redis, "HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "99999999999")
 	all.Wait()
-	if n := late.Load(); n > 0 {
-		t.Errorf("a gateway that stands by has sent %d reads", n)
+	if late.Load() > 0 || stopped.Load() == 0 {
+		t.Errorf("a gateway that stands by has sent %d reads and stopped %d", late.Load(), stopped.Load())
 	}
 }
 
