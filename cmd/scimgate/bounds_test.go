@@ -15,13 +15,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/scimgate/scimgate/bench/standin"
 	"github.com/scimgate/scimgate/configs"
@@ -304,16 +305,31 @@ func TestDriftIsBounded(t *testing.T) {
 
 // The garbage collector has a limit, unless the environment says another.
 func TestMemoryLimitIsSet(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("nothing is confined on this system")
-	}
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
-	for environment, want := range map[string]int64{"": 384 << 20, "1GiB": 1 << 30} {
+	for environment, want := range map[string]int64{"": memoryAim(memlimit.FromCgroup()), "1GiB": 1 << 30} {
 		t.Setenv("GOMEMLIMIT", environment)
 		debug.SetMemoryLimit(1 << 30)
 		if confine(); debug.SetMemoryLimit(-1) != want {
 			t.Errorf("got %d with GOMEMLIMIT=%s, want %d", debug.SetMemoryLimit(-1), environment, want)
+		}
+	}
+}
+
+// In a small container it begins to work harder before that is full.
+func TestMemoryLimitOfAContainer(t *testing.T) {
+	for _, c := range []struct {
+		container uint64
+		err       error
+		want      int64
+	}{
+		{err: memlimit.ErrNoLimit, want: 384 << 20},
+		{container: math.MaxUint64, want: 384 << 20},
+		{container: 1 << 30, want: 384 << 20},
+		{container: 250 << 20, want: 225 << 20},
+	} {
+		if got := memoryAim(c.container, c.err); got != c.want {
+			t.Errorf("got %d in a container of %d (%v), want %d", got, c.container, c.err, c.want)
 		}
 	}
 }

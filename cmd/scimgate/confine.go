@@ -1,11 +1,11 @@
-//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
-
 package main
 
 import (
 	"os"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // memoryLimit is from where on the garbage collector works harder, unless GOMEMLIMIT
@@ -17,6 +17,16 @@ const memoryLimit = 384 << 20
 func confine() {
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}) // a smaller limit is always granted
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		debug.SetMemoryLimit(memoryAim(memlimit.FromCgroup()))
 	}
+}
+
+// memoryAim is the garbage collector's limit in a container of so many bytes, a tenth of
+// which is left to what it doesn't count. An error says that there is no container, or
+// that its limit can't be read.
+func memoryAim(container uint64, err error) int64 {
+	if err != nil {
+		return memoryLimit
+	}
+	return int64(min(memoryLimit, container-container/10))
 }
