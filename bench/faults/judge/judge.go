@@ -69,6 +69,8 @@ type docket struct {
 	logical   map[string][]*witness.Asked // attempts at one thing, in order
 	resources map[string]string           // user name, group name → Users/ID
 	creations map[string][]*witness.Seen  // see made
+	deleted   []*witness.Seen             // see deletions
+	changed   map[string][]*witness.Seen  // see changes
 }
 
 // call is one intent with its outcome, and the request that the upstream saw.
@@ -100,6 +102,7 @@ func (d *docket) find(rule Rule, exchange, format string, args ...any) {
 // join finds out which request of a client is which of the upstream and which exchange.
 func (d *docket) join() {
 	d.asked, d.seenOf, d.tagOf = map[string]*witness.Asked{}, map[string][]*witness.Seen{}, map[string]string{}
+	d.changed = map[string][]*witness.Seen{}
 	d.logical, d.written, d.resources = map[string][]*witness.Asked{}, map[string][]*witness.Seen{}, map[string]string{}
 	for i := range d.Asked {
 		a := &d.Asked[i]

@@ -51,7 +51,7 @@ func (d *docket) undone(a *witness.Asked) {
 		if rule == LostDeactivation {
 			holds = s.State.Gone || !s.State.Active
 		}
-		if held && !holds {
+		if held && !holds && !(deletes(s) && s.Resource != resource) { // who is deleted is in no group, whatever came first
 			switch by := d.asked[s.Tag]; {
 			case by == nil:
 				d.find(rule, a.Exchange, "%s %s was undone by %s %s, which nobody has asked for", a.Method, a.Path, s.Method, s.Path)

@@ -229,16 +229,67 @@ func uniqueOf(a *witness.Asked) string {
 }
 
 // changes are the writes that were carried out on a resource, in that order; the first
-// made it.
-func (d *docket) changes(resource string) (list []*witness.Seen) {
-	list = append(list, d.made()[resource]...)
+// made it. Whoever is deleted is taken out of each group by the upstream, so that a group is
+// changed by the deletions of its members as well.
+func (d *docket) changes(resource string) []*witness.Seen {
+	if list, known := d.changed[resource]; known {
+		return list
+	}
+	list := slices.Clone(d.made()[resource])
 	for _, s := range d.written[resource] {
 		if !s.Did.IsZero() {
 			list = append(list, s)
 		}
 	}
+	own := len(list)
+	if strings.HasPrefix(resource, "Groups/") {
+		list = append(list, d.deletions()...)
+	}
 	slices.SortFunc(list, func(a, b *witness.Seen) int { return a.Did.Compare(b.Did) })
+	if own < len(list) {
+		list = withoutMembers(list)
+	}
+	d.changed[resource] = list
 	return list
+}
+
+// deletes tells whether a change of a group is the deletion of one who was in it.
+func deletes(s *witness.Seen) bool {
+	return s.Method == "DELETE" && strings.HasPrefix(s.Resource, "Users/")
+}
+
+// withoutMembers are the changes of a group, of whose deletions of users those are left that
+// have changed it, with the group's state behind them.
+func withoutMembers(list []*witness.Seen) (changes []*witness.Seen) {
+	var state witness.State
+	for _, s := range list {
+		if deletes(s) {
+			members := slices.DeleteFunc(slices.Clone(state.Members), func(id string) bool { return "Users/"+id == s.Resource })
+			if len(members) == len(state.Members) {
+				continue
+			}
+			taken := *s
+			taken.State = state
+			taken.State.Members = members
+			s = &taken
+		}
+		state = s.State
+		changes = append(changes, s)
+	}
+	return changes
+}
+
+// deletions are those of users that were carried out.
+func (d *docket) deletions() []*witness.Seen {
+	if d.deleted == nil {
+		d.deleted = []*witness.Seen{}
+		for i := range d.Seen {
+			if s := &d.Seen[i]; deletes(s) && !s.Did.IsZero() {
+				d.deleted = append(d.deleted, s)
+			}
+		}
+	}
+	return d.deleted
 }
 
 // made are the creates by what they made.

@@ -101,8 +101,12 @@ func (c *client) step() {
 		if c.send("PUT", "/Users/"+p.id, document(p.name, title, active), &witness.Wish{Resource: "Users/" + p.id, Name: p.name, Title: title, Active: &active}) {
 			p.title, p.active = title, active
 		}
-	case dice < 68 && !c.belongs(p):
-		p.deleted = c.send("DELETE", "/Users/"+p.id, "", &witness.Wish{Resource: "Users/" + p.id, Gone: true})
+	case dice < 68:
+		if p.deleted = c.send("DELETE", "/Users/"+p.id, "", &witness.Wish{Resource: "Users/" + p.id, Gone: true}); p.deleted {
+			for _, t := range c.teams { // AWS takes whoever is deleted out of theirs
+				t.members = slices.DeleteFunc(t.members, func(id string) bool { return id == p.id })
+			}
+		}
 	case dice < 80:
 		if c.patch("/Groups/"+t.id, `{"op":"add","path":"members","value":`+members([]string{p.id})+`}`, &witness.Wish{Add: []string{p.id}}) && !slices.Contains(t.members, p.id) {
 			t.members = append(t.members, p.id)
@@ -127,12 +131,6 @@ func (c *client) step() {
 	default:
 		c.send("GET", "/Users/"+p.id, "", nil)
 	}
-}
-
-// belongs tells whether a person is in a group. AWS takes whoever is deleted out of theirs,
-// which package judge doesn't know: to it, a group changes by its own writes only.
-func (c *client) belongs(p *person) bool {
-	return slices.ContainsFunc(c.teams, func(t *team) bool { return !t.deleted && slices.Contains(t.members, p.id) })
 }
 
 func document(name, title string, active bool) string {
