@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -194,16 +195,16 @@ func TestTheDiskIsTriedAgainSoon(t *testing.T) {
 	})
 }
 
-// Of closed segments few are read at a start, and none that is too old.
+// Of closed segments few are read at a start, and the last in any case.
 func TestLookingBackIsBounded(t *testing.T) {
-	f := func(name string, n, want int, apart time.Duration) {
+	f := func(name string, n, want int, size int64) {
 		t.Helper()
-		dir, now := t.TempDir(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		dir := t.TempDir()
 		names := make([]string, n+1) // the last one is open
 		for i := range names {
 			names[i] = filepath.Join(dir, fmt.Sprint(i))
-			rec := Record{V: 1, Seq: uint64(i + 1), Kind: KindNotice, Event: "x", Time: now.Add(time.Duration(i-n) * apart)}
-			must(t, os.WriteFile(names[i], append(rec.appendChained(nil, new([32]byte)), '\n'), 0o600))
+			must(t, os.WriteFile(names[i], nil, 0o600))
+			must(t, os.Truncate(names[i], size))
 		}
 		active, err := os.Open(names[n])
 		must(t, err)
@@ -217,7 +218,21 @@ func TestLookingBackIsBounded(t *testing.T) {
 			t.Errorf("%s: got %d segments, want %d", name, len(back), want)
 		}
 	}
-	f("many", backSegments+10, backSegments, time.Second)
-	f("old", 10, 4, backFor/3) // the last one that counts ended when backFor was left
-	f("one, long ago", 1, 1, 1000*backFor)
+	f("many", backSegments+10, backSegments, 1)
+	f("large", 10, 4, verifyBytes/4)
+	f("one that is too large", 1, 1, verifyBytes)
+}
+
+// A file without line breaks is read as far as a line may go.
+func TestAFileWithoutLineBreaksIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	must(t, os.WriteFile(path, nil, 0o600))
+	must(t, os.Truncate(path, 512<<20)) // sparse, no line break
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := VerifyFile(path, nil)
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 64 {
+		t.Errorf("%d MiB were allocated for a file without a line break (%v), want about 8", got, err)
+	}
 }

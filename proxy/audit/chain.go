@@ -38,18 +38,19 @@ type chain struct {
 	untold   map[string]place      // by exchange: creates that were carried out, until the client is told
 	revoking map[string]revocation // by exchange: users who are to lose access, until it is done, told or taken up
 
-	of      io.ReaderAt       // what is read now, for places
-	until   uint64            // the last record that counts in it; 0: all
-	endsIn  [32]byte          // that record's hash
-	excused bool              // what stands behind it doesn't count, and the next segment says so
-	skipped int64             // bytes behind it
-	retired map[uint64]string // last records of deleted segments, and their hashes
+	of      io.ReaderAt           // what is read now, for places
+	until   uint64                // the last record that counts in it; 0: all
+	endsIn  [32]byte              // that record's hash
+	excused bool                  // what stands behind it doesn't count, and the next segment says so
+	skipped int64                 // bytes behind it
+	retired map[uint64]retirement // of segments that were deleted, by their last record
 
 	mark *Checkpoint // a record that must be met; nil for none
 	met  bool
 
-	keys   []ed25519.PublicKey // which checkpoints are held to; none: they aren't
-	signed int                 // checkpoints with a signature of theirs
+	keys    []ed25519.PublicKey // which checkpoints are held to; none: they aren't
+	signed  int                 // checkpoints with a signature of theirs
+	vouched uint64              // the last record before one of those; 0: none
 
 	at    int64       // offset of the next line
 	torn  torn        // what lies behind the last whole record
@@ -84,6 +85,12 @@ type torn struct {
 	zeros  bool      // there is a NUL, which is never written: pages were lost
 	strict bool      // JSON was met before any NUL: not what a crash leaves
 	ended  bool      // the last line has a line break
+}
+
+// retirement is what the log says of a segment that was deleted.
+type retirement struct {
+	told uint64 // the record that says so
+	hash string // of the segment's last record
 }
 
 // entry is what the chain needs of a line. Its bytes are those of the line.
@@ -257,7 +264,7 @@ func (c *chain) take(e *entry, text []byte, start int64, ended bool) error {
 		case EventTakenUp:
 			clear(c.revoking)
 		case EventRetired:
-			c.retire(text)
+			c.retire(e.seq, text)
 		case EventSettled:
 			delete(c.doubts, key)
 		}
@@ -297,6 +304,7 @@ func (c *chain) checkpoint(e *entry, text []byte) error {
 		return c.broken(e.seq, "is a checkpoint that none of the keys has signed")
 	}
 	c.signed++
+	c.vouched = e.seq - 1
 	return nil
 }
 
@@ -346,7 +354,7 @@ func (c *chain) end() error {
 	if c.doubt != nil {
 		return c.doubt
 	}
-	if c.mark != nil && !c.met && c.torn.sum == nil && c.until == 0 {
+	if c.mark != nil && c.mark.Seq >= c.first && !c.met && c.torn.sum == nil && c.until == 0 {
 		return c.broken(c.seq+1, fmt.Sprintf("is missing: the checkpoint is of record %d", c.mark.Seq))
 	}
 	return nil

@@ -159,7 +159,7 @@ func (unsynced) Sync() error { return nil }
 // reopen is what a restart does, down to a clean end.
 func reopen(t testing.TB, path string) error {
 	t.Helper()
-	j, err := open(Settings{File: path, KeyFile: filepath.Join(filepath.Dir(path), "key")},
+	j, err := open(Settings{File: path, RotateAge: -1, KeyFile: filepath.Join(filepath.Dir(path), "key")},
 		hooks{wrap: func(f file) file { return unsynced{f} }})
 	if err != nil {
 		return err
@@ -243,7 +243,7 @@ func TestOpenIntentsAreClosedAsUnknown(t *testing.T) {
 	must(t, reopen(t, path))
 	mended, err := os.ReadFile(path)
 	must(t, err)
-	want := told(t, log) + "outcome crash X2 unknown\nnotice start\nnotice shutdown\n"
+	want := told(t, log) + "outcome crash X2 unknown\nnotice start\ncheckpoint\nnotice shutdown\n"
 	if got := told(t, mended); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

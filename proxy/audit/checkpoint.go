@@ -195,8 +195,7 @@ func (j *Journal) mark() {
 		err = j.scarce
 	}
 	if err == nil {
-		c = j.signer.sign(j.seq, j.hash)
-		j.add(&Record{Time: now, Kind: KindCheckpoint, Key: c.Key, Sig: c.Sig})
+		c = j.checkpoint(now)
 		err = j.commit(j.seq)
 	} else {
 		j.mu.Unlock()
@@ -206,11 +205,18 @@ func (j *Journal) mark() {
 	}
 	j.mu.Lock()
 	j.marking = false
-	if err != nil {
+	if err != nil || j.seq > c.Seq+1 { // or there are records that came meanwhile
 		j.markLater()
 	}
 	j.done.Broadcast()
 	j.mu.Unlock()
+}
+
+// checkpoint signs the last record, in one of its own. It is called with mu held.
+func (j *Journal) checkpoint(now time.Time) Checkpoint {
+	c := j.signer.sign(j.seq, j.hash)
+	j.add(&Record{Time: now, Kind: KindCheckpoint, Key: c.Key, Sig: c.Sig})
+	return c
 }
 
 // handOut gives a checkpoint to who keeps it where the log's writer can't reach it.

@@ -2,10 +2,13 @@ package audit
 
 import (
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,7 +57,7 @@ func TestCheckpointsAreSignedAndHandedOut(t *testing.T) {
 				t.Errorf("%v: %v", c, err)
 			}
 		}
-		if s, err := VerifyFile(path, &handed[7], key); err != nil || s.Signed != 6 || s.Last != handed[7].Seq {
+		if s, err := VerifyFile(path, &handed[7], key); err != nil || s.Signed != 8 || s.Last != handed[7].Seq {
 			t.Errorf("got %+v %v, want the last checkpoint to be of the last record", s, err)
 		}
 		for _, name := range []string{path + ".signing", kept} {
@@ -67,8 +70,8 @@ func TestCheckpointsAreSignedAndHandedOut(t *testing.T) {
 		must(t, err)
 		time.Sleep(10 * markEvery)
 		must(t, j.Close())
-		if s, err := VerifyFile(path, nil, key); err != nil || s.Signed != 7 {
-			t.Errorf("got %+v %v, want one checkpoint for the start", s, err)
+		if s, err := VerifyFile(path, nil, key); err != nil || s.Signed != 10 {
+			t.Errorf("got %+v %v, want one checkpoint for the start, and one for the end", s, err)
 		}
 	})
 }
@@ -148,5 +151,91 @@ func TestParseCheckpoint(t *testing.T) {
 	}
 	if c, err := ParseCheckpoint("7:" + hash + "\n"); err != nil || c.Seq != 7 || c.String() != "7:"+hash {
 		t.Errorf("got %v %v", c, err)
+	}
+}
+
+// Each record is followed by a checkpoint, also if it came while another was handed out.
+func TestWhatComesDuringACheckpointHasOneToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		var last, n atomic.Uint64
+		var j *Journal
+		s := Settings{File: path, Told: func(c Checkpoint, err error) {
+			last.Store(c.Seq)
+			if n.Add(1) == 1 { // audit.checkpoint_file on another machine's disk takes its time
+				time.Sleep(time.Second)
+			}
+		}}
+		var err error
+		j, err = Open(s)
+		must(t, err)
+		time.Sleep(markEvery + time.Second/2)
+		in, err := j.Intend(write("late"), Ordinary) // while the checkpoint is being handed out
+		must(t, err)
+		must(t, in.Settle(&Record{Outcome: "ok"}))
+		rec := &Record{Exchange: "late", Reply: 200}
+		must(t, j.Answer(rec, Ordinary))
+		time.Sleep(10 * time.Hour)
+		if last.Load() < rec.Seq {
+			t.Errorf("ten hours later the last checkpoint is of record %d, and record %d has none", last.Load(), rec.Seq)
+		}
+		must(t, j.Close())
+	})
+}
+
+// Who has no signing key can't delete the beginning of a log, and append that retention has.
+func TestForgedRetentionIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		s := small(path) // keep: 0, everything stays
+		var latest Checkpoint
+		s.Told = func(c Checkpoint, err error) { latest = c }
+		j, err := Open(s)
+		must(t, err)
+		for i := range 5 {
+			fill(t, j, i*10, 8)
+			time.Sleep(markEvery + time.Second)
+			synctest.Wait()
+		}
+		must(t, j.Close())
+		key, err := ReadPublicKey(path + ".pub")
+		must(t, err)
+		sum, err := VerifyFile(path, &latest, key)
+		must(t, err)
+		names := segments(t, path, 5)
+		for _, name := range names[:3] {
+			must(t, os.Remove(name))
+		}
+		third, err := os.Open(names[3])
+		must(t, err)
+		base, prev, _, err := firstOf(third)
+		must(t, err)
+		must(t, third.Close())
+		var hash [32]byte
+		_, err = hex.Decode(hash[:], []byte(sum.LastHash))
+		must(t, err)
+		forged := Record{V: 1, Seq: sum.Last + 1, Time: time.Now(), Kind: KindNotice, Event: EventRetired,
+			Findings: []string{fmt.Sprintf("up to record %d", base-1), "sha256 " + hex.EncodeToString(prev[:])}}
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		must(t, err)
+		_, err = f.Write(append(forged.appendChained(nil, &hash), '\n'))
+		must(t, err)
+		must(t, f.Close())
+		for _, mark := range []*Checkpoint{nil, &latest} {
+			if s, err := VerifyFile(path, mark, key); err == nil || !strings.Contains(err.Error(), "none of the keys has signed that record") {
+				t.Errorf("records 1 to %d are gone: got %+v %v", base-1, s, err)
+			}
+		}
+	})
+}
+
+// A checkpoint of a record that was deleted since says so, rather than that one is missing.
+func TestACheckpointOfADeletedRecordTellsNothing(t *testing.T) {
+	path := rotated(t, 2)
+	s, err := VerifyFile(path, nil)
+	must(t, err)
+	_, err = VerifyFile(path, &Checkpoint{Seq: s.First - 2, Hash: strings.Repeat("0f", 32)})
+	if err == nil || !strings.Contains(err.Error(), "deleted by its age") || !strings.Contains(err.Error(), "a later one") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -206,6 +206,9 @@ func (j *Journal) Close() error {
 			_, _ = j.join(&rec, KindOutcome)
 		}
 	}
+	if now, err := j.prelude(); err == nil && j.signer != nil { // so that a log has one, however short its life was
+		j.checkpoint(now)
+	}
 	_, err := j.join(&Record{Event: EventShutdown}, KindNotice)
 	j.closed = true
 	close(j.stop)

@@ -22,9 +22,9 @@ type Follower struct {
 	in   *bufio.Reader
 	rest int64 // bytes of half a line at its end
 
-	first uint64   // its first record; 0 while there is none
-	prev  [32]byte // the hash before that one
-	fault bool     // that one says that the segment before ended in a fault
+	first  uint64     // its first record; 0 while there is none
+	prev   [32]byte   // the hash before that one
+	before Checkpoint // likewise
 
 	lost *LostError // is to be told
 	err  error      // it goes no further
@@ -33,10 +33,11 @@ type Follower struct {
 // Followed is one record of a followed log.
 type Followed struct {
 	Seq      uint64
-	Hash     [32]byte // SHA-256 of Line
-	Line     []byte   // as it is in the log, without its line break; good until the next call
-	Resource string   // the record's, unescaped; "" if it has none
-	Exchange string   // likewise
+	Hash     [32]byte   // SHA-256 of Line
+	Line     []byte     // as it is in the log, without its line break; good until the next call
+	Before   Checkpoint // the last record of the segment before, which is durable; Seq is 0 in the first one
+	Resource string     // the record's, unescaped; "" if it has none
+	Exchange string     // likewise
 }
 
 // LostError says that records were deleted before they were read, as retention does. The
@@ -63,10 +64,12 @@ func Follow(path string, behind *Checkpoint) (*Follower, error) {
 	f := &Follower{path: path, in: bufio.NewReaderSize(nil, 64<<10)}
 	var err error
 	for range 100 { // segments may be changed, and old ones deleted, meanwhile
-		if err = f.seek(behind); !errors.Is(err, fs.ErrNotExist) {
+		err = f.seek(behind)
+		var none *PositionError // yet, perhaps
+		if !errors.Is(err, fs.ErrNotExist) && !(errors.As(err, &none) && f.first == 0) {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -156,7 +159,7 @@ func (f *Follower) read() (Followed, error) {
 
 // followed is the record that the chain has taken last.
 func (f *Follower) followed(line []byte) Followed {
-	r, d := Followed{Seq: f.c.seq, Hash: f.c.hash, Line: line}, &f.c.doc
+	r, d := Followed{Seq: f.c.seq, Hash: f.c.hash, Line: line, Before: f.before}, &f.c.doc
 	if at := d.Child(0, "resource"); at > 0 && d.Nodes[at].Shape == scim.String {
 		r.Resource = d.String(at)
 	}

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -41,7 +40,7 @@ func (f *Follower) seek(behind *Checkpoint) error {
 		}
 		switch {
 		case f.first != 0 && f.first <= behind.Seq:
-			return f.find(names[:i], behind)
+			return f.find(behind)
 		case i > 0:
 		case f.first == 0 && behind.Seq > 0:
 			return &PositionError{behind.Seq, "is not in the log, which holds no record"}
@@ -54,9 +53,8 @@ func (f *Follower) seek(behind *Checkpoint) error {
 	return nil
 }
 
-// find reads up to a record of the segment; before are the segments in front of it.
-func (f *Follower) find(before []string, behind *Checkpoint) error {
-	first := f.first
+// find reads up to a record of the segment.
+func (f *Follower) find(behind *Checkpoint) error {
 	for f.c.seq < behind.Seq {
 		if _, err := f.read(); err == io.EOF {
 			break
@@ -67,49 +65,10 @@ func (f *Follower) find(before []string, behind *Checkpoint) error {
 	if f.c.seq == behind.Seq && hex.EncodeToString(f.c.hash[:]) == behind.Hash {
 		return nil
 	}
-	if f.fault && len(before) > 0 { // it may be one of those that don't count
-		found, err := holdsLine(before[len(before)-1], behind.Hash)
-		if err != nil {
-			return err
-		}
-		if found { // so the log goes on with the record that says so
-			if err := f.open(before[len(before)-1]); err != nil {
-				return err
-			}
-			for f.c.seq < first-1 {
-				if _, err := f.read(); err != nil {
-					return fmt.Errorf("cannot read the audit log behind record %d: %w", f.c.seq, err)
-				}
-			}
-			return nil
-		}
-	}
 	if f.c.seq < behind.Seq {
 		return &PositionError{behind.Seq, fmt.Sprintf("is not in the log, which ends with record %d", f.c.seq)}
 	}
 	return &PositionError{behind.Seq, "has another hash in the log"}
-}
-
-// holdsLine tells whether a file has a line with that hash.
-func holdsLine(name, hash string) (bool, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return false, fmt.Errorf("cannot read the audit log: %w", err)
-	}
-	defer file.Close()
-	f := Follower{file: file, in: bufio.NewReaderSize(nil, 64<<10)}
-	f.again()
-	for {
-		line, err := f.line()
-		if err == io.EOF {
-			return false, nil
-		} else if err != nil {
-			return false, err
-		}
-		if sum := sha256.Sum256(line); hex.EncodeToString(sum[:]) == hash {
-			return true, nil
-		}
-	}
 }
 
 // tailBytes is how much of the end of a segment is read at first to find its last record.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,10 @@ func (f *Follower) enter(b *beginning) error {
 		b.prev = [32]byte{} // if the record says another one, it isn't the first of a chain
 	}
 	was := f.file
-	f.file, f.first, f.prev, f.fault, f.rest = b.file, b.first, b.prev, b.fault, 0
+	f.file, f.first, f.prev, f.before, f.rest = b.file, b.first, b.prev, Checkpoint{}, 0
+	if b.first > 1 {
+		f.before = Checkpoint{Seq: b.first - 1, Hash: hex.EncodeToString(b.prev[:])}
+	}
 	f.c = chain{anchored: true, seq: max(b.first, 1) - 1, hash: b.prev, of: b.file}
 	f.again()
 	if was != nil {

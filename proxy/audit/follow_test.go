@@ -268,7 +268,8 @@ func TestFollowTellsOfWhatRetentionTook(t *testing.T) {
 }
 
 // What a fault has left behind the last durable record doesn't count: a follower that comes
-// later leaves it out, and one that has read it goes on with the gap record.
+// later leaves it out, and one that has read it goes on with the gap record. To begin behind
+// it is an error, and each record tells what would be none.
 func TestFollowOverAFault(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	broken := false
@@ -292,15 +293,19 @@ func TestFollowOverAFault(t *testing.T) {
 	fill(t, j, 10, 3)
 	must(t, j.Close())
 	want := slices.DeleteFunc(wholeLog(t, path), func(line string) bool { return line == lost[0] })
-	for name, behind := range map[string]*Checkpoint{"from the beginning": nil, "behind what doesn't count": markOf(len(before)+1, lost[0])} {
-		got, err := followAll(t, path, behind)
-		if behind != nil {
-			got = append(slices.Clone(before), got...)
-		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: got %d records, %v, want %d", name, len(got), err, len(want))
-		}
+	if got, err := followAll(t, path, nil); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %d records, %v, want %d", len(got), err, len(want))
 	}
+	var position *PositionError
+	if _, err := Follow(path, markOf(len(before)+1, lost[0])); !errors.As(err, &position) {
+		t.Errorf("got %v behind what doesn't count", err)
+	}
+	last, err := Follow(path, markOf(len(want)-1, want[len(want)-2]))
+	must(t, err)
+	if r, err := last.Next(); err != nil || r.Before != *markOf(len(before), before[len(before)-1]) {
+		t.Errorf("got %v before the segment, %v, want record %d", r.Before, err, len(before))
+	}
+	must(t, last.Close())
 	got, err := drained(t, early)
 	if err != nil || !slices.Equal(append(before, got...), want) || !strings.Contains(got[0], `"event":"fault"`) {
 		t.Errorf("got %d records, %v, want %d", len(before)+len(got), err, len(want))
@@ -370,4 +375,28 @@ func TestFollowBehindAnEmptiedSegment(t *testing.T) {
 			t.Errorf("behind %v: got %d of %d, and %v", behind, len(got), len(log), err)
 		}
 	}
+}
+
+// A follower that begins while a log that was moved away has no record yet waits for it.
+func TestFollowWaitsForTheFirstRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j, err := Open(Settings{File: path})
+	must(t, err)
+	fill(t, j, 0, 3)
+	last := j.Last()
+	must(t, os.Rename(path, path+"-20261127"))
+	began := make(chan error, 1)
+	j.segment.hooks.step = func(op, _, _ string) error {
+		if at, err := os.Stat(path); op == "syncdir" && err == nil && at.Size() == 0 && len(began) == 0 {
+			began <- nil
+			go func() {
+				f, err := Follow(path, &last)
+				began <- errors.Join(err, f.Close())
+			}()
+		}
+		return nil
+	}
+	must(t, j.Reopen())
+	must(t, errors.Join(<-began, <-began))
+	must(t, j.Close())
 }

@@ -415,3 +415,55 @@ func TestWhatAFaultLostIsLostWhenItIsOver(t *testing.T) {
 		t.Errorf("got %v for a record that is in no file, want the fault", err)
 	}
 }
+
+// slowSync calls a function in the sync.
+type slowSync struct {
+	file
+	in *func()
+}
+
+func (s slowSync) Sync() error {
+	if f := *s.in; f != nil {
+		f()
+	}
+	return s.file.Sync()
+}
+
+// SIGTERM while the outcomes that a fault has lost are made durable closes no intent twice.
+func TestAnIntentHasOneOutcomeAtShutdown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	broken := false
+	var in func()
+	j, err := open(Settings{File: path, RotateAge: -1}, hooks{wrap: func(f file) file { return slowSync{&undurable{f, &broken}, &in} }})
+	must(t, err)
+	call, err := j.Intend(write("call"), Ordinary)
+	must(t, err)
+	broken = true
+	if call.Settle(&Record{Outcome: "ok"}) == nil {
+		t.Fatal("there is no fault")
+	}
+	broken = false
+	done := make(chan error, 1)
+	n := 0
+	in = func() {
+		if n++; n == 2 { // the first is of the gap
+			go func() { done <- j.Close() }()
+			for closed := false; !closed; runtime.Gosched() {
+				j.mu.Lock()
+				closed = j.closed
+				j.mu.Unlock()
+			}
+		}
+	}
+	must(t, j.goOn())
+	must(t, <-done)
+	outcomes := 0
+	for _, line := range wholeLog(t, path) {
+		if strings.Contains(line, `"kind":"outcome"`) && strings.Contains(line, `"unknown"`) {
+			outcomes++
+		}
+	}
+	if outcomes != 1 {
+		t.Errorf("one intent has %d outcomes in the log", outcomes)
+	}
+}

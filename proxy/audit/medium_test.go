@@ -15,6 +15,7 @@ type medium struct {
 type content struct {
 	kept  []byte   // for certain
 	loose [][]byte // writes behind it that may be lost
+	stuck bool     // the kernel takes some of them for written
 }
 
 func (c *content) whole() []byte { return append(bytes.Clone(c.kept), bytes.Join(c.loose, nil)...) }
@@ -50,8 +51,13 @@ func made(steps []step) *medium {
 			c := m.files[s.inode]
 			c.loose = append(c.loose, s.bytes)
 		case "sync":
-			c := m.files[s.inode]
-			c.kept, c.loose = c.whole(), nil
+			if c := m.files[s.inode]; !c.stuck {
+				c.kept, c.loose = c.whole(), nil
+			}
+		case "unsynced": // after which no sync helps but of what is written anew
+			m.files[s.inode].stuck = true
+		case "renewed":
+			m.files[s.inode].stuck = false
 		}
 	}
 	return m

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -229,6 +230,9 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	}
 	_ = h.remove(path + ".new")     // of a change of segments that a crash has cut off
 	_ = h.remove(path + ".reserve") // of an earlier life: on a full disk, the room to begin in
+	if err := renew(path, h); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("cannot write the end of audit file %q again: %w", path, err), f.Close())
+	}
 	found, err := takeUp(f, path)
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot open audit file %q: %w", path, err), f.Close())
@@ -237,13 +241,40 @@ func openLog(path string, h *hooks) (*os.File, *chain, error) {
 	return f, found, nil
 }
 
-// What is read of closed segments at a start, where an intent may be that has no outcome:
-// so many of verifyBytes in all, but the last one in any case, and not those that were
-// closed so long before the end that no call can have been out since.
-const (
-	backSegments = 64
-	backFor      = time.Hour
-)
+// renewBytes are more than a batch can have: [maxPending], and the records of what was under
+// way then.
+const renewBytes = 2 * maxPending
+
+// renew writes the end of a log again as it is, so that the next sync is of all of it. The
+// life before may have ended with a sync that failed: then the kernel takes its pages for
+// written, and would lose them later, with what was made durable behind them.
+func renew(path string, h *hooks) error {
+	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0) // not to append
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	text := make([]byte, min(at.Size(), renewBytes))
+	from := at.Size() - int64(len(text))
+	if _, err := f.ReadAt(text, from); err != nil && err != io.EOF {
+		return err
+	}
+	if err := h.tell("renew", path, ""); err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(text, from); errors.Is(err, syscall.ENOSPC) { // where nothing is written in place; there the kernel doesn't forget
+		return nil
+	}
+	return err
+}
+
+// backSegments of the closed ones are read at a start, where an intent may be that has no
+// outcome: of verifyBytes in all, but the last one in any case.
+const backSegments = 64
 
 // takeUp reads the end of the log: of the active segment, and of those before. Their files
 // stay open as long as the chain is needed, which is until the process has started.
@@ -263,8 +294,8 @@ func takeUp(f *os.File, path string) (*chain, error) {
 		if i+1 < len(back) {
 			next = back[i+1]
 		}
-		if i == 0 {
-			found.anchored = false // it may begin in the middle of the chain
+		if i == 0 { // it may begin in the middle of the chain
+			found.anchored = found.beginAt(segment)
 		}
 		found.at = 0
 		if found, err = takeStock(found, segment, verifyBytes, next); err != nil {
@@ -272,8 +303,8 @@ func takeUp(f *os.File, path string) (*chain, error) {
 		}
 	}
 	found.at = 0
-	if first, _, _, err := firstOf(f); err == nil && first > 1 && len(before) == 0 {
-		found.anchored = false // the segments before it were taken away
+	if len(before) == 0 { // they may have been taken away
+		found.beginAt(f)
 	}
 	return takeStock(found, f, verifyBytes, nil)
 }
@@ -284,7 +315,6 @@ func lookBack(f *os.File, before []string) (back []*os.File, err error) {
 	if err != nil || size.Size() > verifyBytes {
 		return nil, err
 	}
-	end, follows := beganAt(f), beganAt(f)
 	for bytes := int64(0); len(before) > 0 && len(back) < backSegments; before = before[:len(before)-1] {
 		segment, err := os.Open(before[len(before)-1])
 		if err != nil {
@@ -294,16 +324,10 @@ func lookBack(f *os.File, before []string) (back []*os.File, err error) {
 		if err != nil {
 			return nil, err
 		}
-		bytes += at.Size()
-		began := beganAt(segment)
-		if end.IsZero() {
-			end = began
-		}
-		if len(back) > 0 && (bytes > verifyBytes || end.Sub(follows) > backFor) {
+		if bytes += at.Size(); len(back) > 0 && bytes > verifyBytes {
 			return back, segment.Close()
 		}
 		back = slices.Insert(back, 0, segment)
-		follows = began
 	}
 	return back, nil
 }

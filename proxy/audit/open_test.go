@@ -38,14 +38,14 @@ func TestOpenMakesLogAndKeyForTheOwnerAlone(t *testing.T) {
 	must(t, j.Close())
 	log, err := os.ReadFile(path)
 	must(t, err)
-	want := "notice key_made\nnotice start\nnotice shutdown\nnotice start\nnotice shutdown\n"
+	want := "notice key_made\nnotice start\ncheckpoint\nnotice shutdown\nnotice start\ncheckpoint\nnotice shutdown\n"
 	if got := told(t, log); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if list := records(t, log); list[0].Config != "cafe" || list[4].Config != "beef" {
-		t.Errorf("got configurations %s and %s", list[0].Config, list[4].Config)
+	if list := records(t, log); list[0].Config != "cafe" || list[5].Config != "beef" {
+		t.Errorf("got configurations %s and %s", list[0].Config, list[5].Config)
 	}
-	if s, err := Verify(bytes.NewReader(log)); err != nil || s.Records != 5 {
+	if s, err := Verify(bytes.NewReader(log)); err != nil || s.Records != 7 {
 		t.Errorf("got %+v, %v, want one chain over both", s, err)
 	}
 }
@@ -174,7 +174,7 @@ func TestAClockThatWentBackWhileStoppedIsNoticed(t *testing.T) {
 	log, _ := sample(t)
 	path := inDir(t, log)
 	before := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-	j, err := open(Settings{File: path}, hooks{now: func() time.Time { return before }})
+	j, err := open(Settings{File: path, RotateAge: -1}, hooks{now: func() time.Time { return before }})
 	must(t, err)
 	must(t, j.Close())
 	log, err = os.ReadFile(path)
@@ -201,5 +201,28 @@ func TestTheKeyIsTheOperators(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".key"); err == nil {
 		t.Error("a key is made beside the one that is given")
+	}
+}
+
+// An intent is found behind segments that a clock which has jumped makes old.
+func TestAClockThatGoesForwardHidesNoIntent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	j, err := open(Settings{File: path}, hooks{now: func() time.Time { return now }})
+	must(t, err)
+	_, err = j.Intend(write("out"), Ordinary)
+	must(t, err)
+	must(t, j.Reopen())
+	now = now.Add(2 * time.Hour) // it is the same second
+	must(t, j.Reopen())
+	must(t, abandon(j))
+	j, err = Open(Settings{File: path})
+	must(t, err)
+	if len(j.Recovered()) != 1 {
+		t.Errorf("got %d intents without an outcome, want 1", len(j.Recovered()))
+	}
+	must(t, j.Close())
+	if s, err := VerifyFile(path, nil); err != nil || len(s.OpenIntents) != 0 {
+		t.Errorf("got %+v %v", s, err)
 	}
 }

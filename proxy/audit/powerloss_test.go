@@ -19,9 +19,10 @@ import (
 	"time"
 )
 
-// lived is a history of two lives with everything that happens to a log: keys are made,
+// lived is a history of three lives with everything that happens to a log: keys are made,
 // segments change and are deleted by their number, a write and a sync fail, the reserve
-// is used, and at the end a call is out. It returns its steps and the digest of "x".
+// is used, the second life ends with a sync that fails, and at the end a call is out. It
+// returns its steps and the digest of "x".
 func lived(t *testing.T) (steps []step, digest string) {
 	r := newRecorder()
 	s := Settings{File: filepath.Join(t.TempDir(), "audit.jsonl"), RotateSize: 2600, RotateAge: -1, Keep: 2, Reserve: 8 << 10}
@@ -53,7 +54,12 @@ func lived(t *testing.T) (steps []step, digest string) {
 		must(t, l.j.Close())
 		l.begin(s)
 		l.through("j", Ordinary)
-		rec := write("k")
+		r.failOn("sync", once)
+		l.refused("sync fails again", Ordinary)
+		must(t, abandon(l.j))
+		l.begin(s)
+		l.through("k", Ordinary)
+		rec := write("l")
 		_, err := l.j.Intend(rec, Ordinary)
 		l.note(rec, err)
 		steps = slices.Clone(r.steps)
@@ -351,4 +357,17 @@ func mended(t *testing.T, state map[string][]byte) (steps []step, first int, err
 	}
 	steps = slices.Clone(r.steps)
 	return steps, first, j.Close()
+}
+
+// abandon is what SIGKILL leaves.
+func abandon(j *Journal) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.closed = true
+	close(j.stop)
+	if j.marks != nil {
+		j.marks.Stop()
+	}
+	j.segment.dropReserve()
+	return errors.Join(j.file.Close(), j.alone.Close())
 }

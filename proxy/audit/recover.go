@@ -60,6 +60,10 @@ func (j *Journal) Reopen() error {
 		j.mu.Unlock()
 		return ErrClosed
 	}
+	if j.scarce != nil && j.file.Check() == nil { // another one would have no room
+		defer j.mu.Unlock()
+		return j.scarce
+	}
 	old, durable := j.file, j.durable
 	j.writing = true // nobody else writes; what is joined meanwhile goes into the new one
 	j.mu.Unlock()
@@ -73,6 +77,7 @@ func (j *Journal) Reopen() error {
 	}
 	j.file = next
 	j.segment.first, j.segment.size, j.segment.born = j.durable+1, 0, time.Now()
+	j.retire()
 	if _, err := j.join(&Record{Event: EventReopened}, KindNotice); err != nil {
 		j.mu.Unlock()
 		return err
@@ -81,8 +86,8 @@ func (j *Journal) Reopen() error {
 }
 
 // goOn ends a fault: it begins another segment, behind the last durable record, with a
-// gap record that says why; in the space that was reserved if there is no other, for
-// vital records alone. Intents whose outcomes could not be recorded are closed as
+// gap record that says why; in the space that was reserved if the disk is full or there is
+// no other, for vital records alone. Intents whose outcomes could not be recorded are closed as
 // unknown.
 func (j *Journal) goOn() error {
 	j.mu.Lock()
@@ -103,12 +108,7 @@ func (j *Journal) goOn() error {
 	old, fault, durable := j.file, j.fault, j.durable
 	j.writing = true
 	j.mu.Unlock()
-	var scarce *Fault
-	next, err := j.segment.changeToNew(old, lines, durable)
-	if err != nil && j.segment.reserve != nil {
-		scarce = fault
-		next, err = j.segment.changeToReserve(old, lines, durable)
-	}
+	next, scarce, err := j.segment.behind(fault, old, lines, durable)
 	j.mu.Lock()
 	j.writing = false
 	j.done.Broadcast()
@@ -117,8 +117,8 @@ func (j *Journal) goOn() error {
 		return err
 	}
 	j.file, j.fault = next, nil
-	if scarce != nil {
-		j.scarce = scarce
+	if scarce {
+		j.scarce = fault
 	}
 	j.segment.first, j.segment.size, j.segment.born = last, int64(len(lines)), time.Now()
 	j.seq, j.hash, j.durable, j.sealed = last, sum, last, sum
@@ -127,10 +127,13 @@ func (j *Journal) goOn() error {
 	for i := range j.intents {
 		if s := &j.intents[i]; s.seq != 0 && (s.failed || s.outcome > durable) {
 			rec := closing(s.line, EventFault)
-			_, _ = j.join(&rec, KindOutcome)
-			s.failed = true // until that is durable
+			_, err := j.join(&rec, KindOutcome)
+			s.outcome, s.failed = rec.Seq, err != nil // lost by another fault, it is closed again
 			closed = append(closed, i)
 		}
+	}
+	if !scarce {
+		j.retire()
 	}
 	if err := j.commit(j.seq); err != nil {
 		return err // another fault, behind which they are closed again

@@ -105,3 +105,126 @@ func TestTheReserveHasItsRoom(t *testing.T) {
 	}
 	must(t, j.Close())
 }
+
+// SIGUSR1 on a full disk puts no file without room in the place of the reserve.
+func TestReopeningKeepsTheReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		var full atomic.Bool
+		j, err := open(Settings{File: path}, hooks{wrap: wrapFull(&full)})
+		must(t, err)
+		fill(t, j, 0, 2)
+		full.Store(true)
+		vital := func(x string) error {
+			in, err := j.Intend(write(x), Vital)
+			if err != nil {
+				return err
+			}
+			must(t, in.Settle(&Record{Outcome: "ok"}))
+			return j.Answer(&Record{Exchange: x, Reply: 200}, Vital)
+		}
+		must(t, vital("leaver"))
+		if !j.Scarce() {
+			t.Fatal("not scarce")
+		}
+		var fault *Fault
+		if err := j.Reopen(); !errors.As(err, &fault) {
+			t.Errorf("got %v, want to be told that the disk is full", err)
+		}
+		for i := range 3 {
+			if err := vital("leaver" + string(rune('a'+i))); err != nil {
+				t.Errorf("a deactivation is held after SIGUSR1, though 4 MiB were reserved: %v", err)
+			}
+			time.Sleep(time.Minute)
+		}
+		full.Store(false)
+		time.Sleep(time.Minute)
+		must(t, j.Close())
+	})
+}
+
+// A reserve that was lost, since it could not take the log's name, is made again.
+func TestALostReserveIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		var full, once atomic.Bool
+		h := hooks{wrap: wrapFull(&full), step: func(op, name, to string) error {
+			if op == "rename" && strings.HasSuffix(name, ".reserve") && once.CompareAndSwap(false, true) {
+				return syscall.EIO
+			}
+			return nil
+		}}
+		j, err := open(Settings{File: path}, h)
+		must(t, err)
+		fill(t, j, 0, 2)
+		full.Store(true)
+		if _, err := j.Intend(write("leaver"), Vital); err == nil {
+			t.Fatal("no fault")
+		}
+		full.Store(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		must(t, j.Err()) // all is well, it says
+		if _, err := os.Stat(path + ".reserve"); err != nil {
+			t.Errorf("the journal is well again, and has no reserve: %v", err)
+		}
+		time.Sleep(24 * time.Hour)
+		full.Store(true)
+		if _, err := j.Intend(write("leaver 2"), Vital); err != nil {
+			t.Errorf("a day later a deactivation is held on a full disk: %v", err)
+		}
+		full.Store(false)
+		time.Sleep(time.Minute)
+		must(t, j.Close())
+	})
+}
+
+// nearlyFull has room for so many bytes more, and what was reserved.
+type nearlyFull struct {
+	logFile
+	room     *int
+	reserved bool
+}
+
+func (f nearlyFull) Write(b []byte) (int, error) {
+	if !f.reserved {
+		if len(b) > *f.room {
+			return 0, syscall.ENOSPC
+		}
+		*f.room -= len(b)
+	}
+	return f.logFile.Write(b)
+}
+
+// However little room a full disk has left: whoever takes access away gets through, the
+// second time at least.
+func TestAFullDiskIsLeftBeforeItsLastBytes(t *testing.T) {
+	for room := 0; room < 3000; room += 100 {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		left := 1 << 30
+		j, err := open(Settings{File: path}, hooks{wrap: func(f file) file {
+			l := f.(logFile)
+			return nearlyFull{l, &left, strings.HasSuffix(l.Name(), ".reserve")}
+		}})
+		must(t, err)
+		fill(t, j, 0, 2)
+		left = room
+		leaver := func(x string) error {
+			in, err := j.Intend(write(x), Vital)
+			if err == nil {
+				err = in.Settle(&Record{Outcome: "ok", AWS: strings.Repeat("x", 300)})
+			}
+			if err == nil {
+				err = j.Answer(&Record{Exchange: x, Reply: 200}, Vital)
+			}
+			return err
+		}
+		if first := leaver("first"); first != nil {
+			if err := leaver("again"); err != nil {
+				t.Errorf("room for %d bytes: %v, and again %v", room, first, err)
+			}
+		}
+		left = 1 << 30
+		must(t, j.Close())
+	}
+}

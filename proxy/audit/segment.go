@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/crash"
@@ -73,6 +74,9 @@ func (g *segment) begin(f *os.File, found *chain) error {
 		return err
 	}
 	g.size = status.Size()
+	if began := beganAt(f); !began.IsZero() && began.Before(g.born) { // in an earlier life
+		g.born = began
+	}
 	if g.first, _, _, err = firstOf(f); err != nil || g.first == 0 { // a crash has cut it off, or nothing is written yet
 		g.first = found.seq + 1
 	}
@@ -115,6 +119,22 @@ func (g *segment) changeToReserve(old file, lines []byte, durable uint64) (file,
 	f := g.reserve
 	g.reserve = nil
 	return g.change(old, f, lines, durable)
+}
+
+// behind begins the segment behind a fault. It is scarce, to be used by vital records alone,
+// if it is the reserve, or if there is no reserve any more: another one comes first then.
+func (g *segment) behind(fault *Fault, old file, lines []byte, durable uint64) (next file, scarce bool, err error) {
+	full := errors.Is(fault.Err, syscall.ENOSPC) || errors.Is(fault.Err, syscall.EDQUOT)
+	if !full || g.reserve == nil { // of a full disk the last bytes are soon used up, in the middle of an exchange
+		if next, err = g.changeToNew(old, lines, durable); err == nil {
+			return next, g.reserve == nil && g.room > 0, nil
+		}
+	}
+	if g.reserve == nil {
+		return nil, false, err
+	}
+	next, err = g.changeToReserve(old, lines, durable)
+	return next, true, err
 }
 
 // change puts another file in the place of the segment, with lines in it that are
@@ -225,20 +245,27 @@ func (j *Journal) retire() {
 	names = slices.DeleteFunc(names, func(name string) bool {
 		return slices.ContainsFunc(g.doomed, func(d doomed) bool { return d.file == name })
 	})
+	told := len(g.doomed)
 	for i := 0; i < len(names)-1-g.keep; i++ {
 		next, err := os.Open(names[i+1])
 		if err != nil {
-			return
+			break
 		}
 		seq, prev, _, err := firstOf(next)
 		next.Close()
 		if err != nil || seq == 0 {
-			return
+			break
 		}
 		rec := Record{Event: EventRetired, Findings: []string{fmt.Sprintf("up to record %d", seq-1), "sha256 " + hex.EncodeToString(prev[:])}}
 		if _, err := j.join(&rec, KindNotice); err != nil {
-			return
+			break
 		}
 		g.doomed = append(g.doomed, doomed{names[i], rec.Seq})
+	}
+	if told < len(g.doomed) && j.signer != nil { // so that nobody else can say so
+		j.checkpoint(j.time)
+		for i := range g.doomed[told:] {
+			g.doomed[told+i].told = j.seq
+		}
 	}
 }

@@ -471,3 +471,35 @@ func TestASegmentThatWasTakenAwayIsTold(t *testing.T) {
 		t.Errorf("got %+v, %v, and\n%swant one gap told", s, err, told(t, log))
 	}
 }
+
+// Retention holds for a log whose segments are changed by SIGUSR1 alone.
+func TestRetentionHoldsHoweverSegmentsChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j, err := Open(Settings{File: path, RotateSize: -1, RotateAge: -1, Keep: 2})
+	must(t, err)
+	for range 50 {
+		must(t, j.Reopen())
+	}
+	must(t, j.Close())
+	names, _ := Segments(path)
+	if len(names) > 5 {
+		t.Errorf("got %d segments with keep: 2", len(names))
+	}
+}
+
+// Who is started anew every 20 hours ends segments by their age too.
+func TestTheAgeOfASegmentCountsOverRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		for range 20 {
+			j, err := Open(Settings{File: path})
+			must(t, err)
+			time.Sleep(20 * time.Hour)
+			must(t, j.Refuse(&Record{Exchange: "x"}, Durable))
+			must(t, j.Close())
+		}
+		if names, _ := Segments(path); len(names) < 2 {
+			t.Error("a segment has been written for 400 hours, with rotate_age 24 h")
+		}
+	})
+}

@@ -2,10 +2,10 @@ package audit
 
 import (
 	"bufio"
-	"cmp"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,25 +34,48 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// firstOf is the sequence number and the prev of a segment's first whole record, and its
-// line; 0 if it is empty. What stands before it a crash has cut off.
+// firstOf is the sequence number and the prev of a segment's first record, and its line; 0
+// if it is empty. If a crash has cut that off or lost it, which whole ones may follow, the
+// record that accounts for the crash is the first.
 func firstOf(f io.ReaderAt) (seq uint64, prev [32]byte, line []byte, err error) {
 	in := bufio.NewReaderSize(io.NewSectionReader(f, 0, 1<<62), 32<<10)
-	empty := true
-	for {
-		line, err := in.ReadBytes('\n')
-		if empty = empty && len(line) == 0; err == io.EOF && empty {
+	for lost := false; ; lost = true {
+		line, err := boundedLine(in)
+		if err == io.EOF && !lost && len(line) == 0 {
 			return 0, prev, nil, nil
 		}
-		if err != nil || len(line) > maxLine {
-			return 0, prev, nil, fmt.Errorf("it holds no whole record: %w", cmp.Or(err, errTooLong))
+		if err != nil {
+			return 0, prev, nil, fmt.Errorf("it holds no whole record: %w", err)
 		}
 		var c chain
 		if _, ok := c.doc.Scan(line[:len(line)-1]); !ok {
 			continue
 		}
-		if e, reason := c.entry(); reason == "" {
+		if e, reason := c.entry(); reason == "" && (!lost || string(e.event) == EventTorn) {
 			return e.seq, e.prev, line, nil
+		}
+	}
+}
+
+// beginAt begins the chain with a segment, at the record with which that begins, if it has
+// one.
+func (c *chain) beginAt(f io.ReaderAt) bool {
+	seq, prev, _, err := firstOf(f)
+	if err == nil && seq > 1 {
+		c.seq, c.hash = seq-1, prev
+	}
+	return err == nil && seq > 0
+}
+
+// boundedLine is the next line, with its line break unless there is an error.
+func boundedLine(in *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if line = append(line, part...); len(line) > maxLine {
+			return nil, errTooLong
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
 		}
 	}
 }
@@ -93,7 +116,7 @@ func (c *chain) ended() error {
 }
 
 // retire takes in which segments were deleted.
-func (c *chain) retire(line []byte) {
+func (c *chain) retire(seq uint64, line []byte) {
 	var rec Record
 	if json.Unmarshal(line, &rec) != nil || len(rec.Findings) != 2 {
 		return
@@ -101,9 +124,9 @@ func (c *chain) retire(line []byte) {
 	last, err := strconv.ParseUint(strings.TrimPrefix(rec.Findings[0], "up to record "), 10, 64)
 	if err == nil {
 		if c.retired == nil {
-			c.retired = map[uint64]string{}
+			c.retired = map[uint64]retirement{}
 		}
-		c.retired[last] = strings.TrimPrefix(rec.Findings[1], "sha256 ")
+		c.retired[last] = retirement{seq, strings.TrimPrefix(rec.Findings[1], "sha256 ")}
 	}
 }
 
@@ -190,9 +213,7 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 	if err != nil {
 		return Summary{}, c.broken(1, "is not a record: "+err.Error())
 	}
-	if base > 1 {
-		c.seq, c.hash = base-1, prev
-	}
+	c.beginAt(files[0])
 	for i, f := range files {
 		c.of, c.at = f, 0
 		if i+1 < len(files) {
@@ -210,16 +231,24 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 	if err := c.catchUp(files[len(files)-1]); err != nil {
 		return c.summary(), err
 	}
+	told, vouched := c.retired[base-1], c.vouched
+	if mark != nil {
+		vouched = max(vouched, mark.Seq)
+	}
 	switch {
-	case base > 1 && c.retired[base-1] != hex.EncodeToString(prev[:]):
+	case base > 1 && told.hash != hex.EncodeToString(prev[:]):
 		err = c.broken(base-1, "and those before it are missing, and no record says that they were deleted by their age")
+	case base > 1 && len(keys) > 0 && vouched < told.told:
+		err = c.broken(base-1, fmt.Sprintf("and those before it are missing, and none of the keys has signed that record %d, which says that they were deleted by their age", told.told))
 	case len(keys) > 0 && mark == nil && c.signed == 0:
 		err = c.broken(c.seq, "is the last, and none of the keys has signed a checkpoint: the log is younger than audit.checkpoint_every, or was written anew")
 	case c.torn.sum != nil:
 		err = c.broken(c.seq+1, "is not whole, or something else is in its place")
 	case c.unended:
 		err = c.broken(c.seq, "has no line break")
-	case mark != nil && !c.met && mark.Seq >= base:
+	case mark != nil && mark.Seq < base:
+		err = c.broken(mark.Seq, "was deleted by its age, so that its checkpoint tells nothing of the log: verify against a later one")
+	case mark != nil && !c.met:
 		err = c.broken(c.seq+1, fmt.Sprintf("is missing: the checkpoint is of record %d", mark.Seq))
 	}
 	return c.summary(), err

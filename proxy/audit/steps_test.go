@@ -8,7 +8,7 @@ import (
 // step is one that a journal has made on its disk, or a record of which somebody was
 // told that it is durable.
 type step struct {
-	op    string // write, sync, names, syncdir or told
+	op    string // write, sync, unsynced (a sync that failed), renewed, names, syncdir or told
 	inode int
 	bytes []byte // of a write; of a record that was told of: its line up to the hash
 	seq   uint64 // of that record
@@ -62,6 +62,8 @@ func (r *recorder) step(op, from, to string) error {
 		r.take(name{from, 0})
 	case op == "syncdir":
 		r.steps = append(r.steps, step{op: op})
+	case op == "renew":
+		r.steps = append(r.steps, step{op: "renewed", inode: inode})
 	}
 	return nil
 }
@@ -123,6 +125,7 @@ func (f *recorded) Sync() error {
 	f.r.mu.Lock()
 	defer f.r.mu.Unlock()
 	if err := f.r.fails("sync", f.name); err != nil {
+		f.r.steps = append(f.r.steps, step{op: "unsynced", inode: f.inode})
 		return err
 	}
 	f.r.steps = append(f.r.steps, step{op: "sync", inode: f.inode})

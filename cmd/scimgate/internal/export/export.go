@@ -52,13 +52,13 @@ type exporter struct {
 	window []*message // in order; the first is not acknowledged
 	broken error      // why nothing is read any more: what was read before is sent
 
-	at       audit.Checkpoint // of the last record that was acknowledged, with all before it
-	unsaved  error            // why the file of the position has an older one
-	limit    int              // records that are sent at once
-	retry    time.Duration    // before the next try; 0 when all is well
-	since    time.Time        // of the last acknowledgement, or the last time that there was nothing to send
-	late     bool             // it was told that the export is behind
-	caused   bool             // and why
+	position
+	unsaved  error         // why the file of the position has an older one
+	limit    int           // records that are sent at once
+	retry    time.Duration // before the next try; 0 when all is well
+	since    time.Time     // of the last acknowledgement, or the last time that there was nothing to send
+	late     bool          // it was told that the export is behind
+	caused   bool          // and why
 	lastTold time.Time
 }
 
@@ -68,15 +68,15 @@ type exporter struct {
 // files and of settings.
 func Run(ctx context.Context, s Settings, errs io.Writer) (err error) {
 	e := &exporter{Settings: s, log: zerolog.New(zerolog.SyncWriter(errs)).With().Timestamp().Logger(), told: &lastWords{}, limit: 1, since: time.Now()}
-	behind, err := readPosition(s.Position)
+	kept, err := readPosition(s.Position)
 	if err != nil {
 		return err
 	}
-	if behind != nil {
-		e.at = *behind
-	}
-	if e.follow, err = audit.Follow(s.File, behind); err != nil {
+	if e.follow, e.position, err = follow(s.File, kept); err != nil {
 		return err
+	}
+	if e.at != kept.at {
+		e.log.Warn().Uint64("exported", kept.at.Seq).Uint64("behind", e.at.Seq).Msg("a fault of the disk has lost what was exported last; the export goes on with the record of that fault")
 	}
 	defer func() { err = errors.Join(err, e.follow.Close()) }()
 	if e.client, err = s.client(s.Topic, e.told); err != nil {
@@ -255,12 +255,12 @@ func (e *exporter) acknowledge() {
 		return
 	}
 	last := e.window[n-1]
-	e.at = audit.Checkpoint{Seq: last.seq, Hash: last.hash}
+	e.position = position{audit.Checkpoint{Seq: last.seq, Hash: last.hash}, last.before}
 	clear(e.window[:n])
 	e.window = e.window[n:]
 	e.since = time.Now()
 	was := e.unsaved
-	if e.unsaved = writePosition(e.Position, e.at); e.unsaved != nil && was == nil {
+	if e.unsaved = writePosition(e.Position, e.position); e.unsaved != nil && was == nil {
 		e.log.Warn().Err(e.unsaved).Msg("the position is not kept; records are exported again after a restart")
 	}
 }

@@ -228,7 +228,7 @@ func TestExportFollowsTheLog(t *testing.T) {
 		r := begin(t, s)
 		fill(t, j, 20)
 		last := j.Last().Seq
-		until(t, "all is exported", func() bool { at, _ := readPosition(s.Position); return at != nil && at.Seq == last })
+		until(t, "all is exported", func() bool { p, _ := readPosition(s.Position); return p.at.Seq == last })
 		must(t, r.end())
 	}
 	must(t, j.Close())
@@ -272,7 +272,7 @@ func TestPositionIsNotAheadOfKafka(t *testing.T) {
 	until(t, "it is behind", func() bool { return strings.Contains(r.String(), `"behind":`) })
 	fill(t, j, 1500) // more than the window
 	until(t, "the lag is told again", func() bool { return strings.Contains(r.String(), `"cause"`) })
-	if at, err := readPosition(s.Position); at != nil || err != nil {
+	if at, err := readPosition(s.Position); at != (position{}) || err != nil {
 		t.Errorf("got the position %v %v, and nothing was acknowledged", at, err)
 	}
 	must(t, r.end())
@@ -286,6 +286,51 @@ func TestPositionIsNotAheadOfKafka(t *testing.T) {
 	s.Once = true
 	must(t, begin(t, s).wait())
 	same(t, consumed(t, c.ListenAddrs()), lines(t, path))
+}
+
+// A record that was exported and then lost by a fault of the disk doesn't end the export: it
+// goes on with the record of the fault, as the log does. Without such a record it ends.
+func TestExportGoesOnBehindAFault(t *testing.T) {
+	c := cluster(t, 1)
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	j := journal(t, path)
+	fill(t, j, 30)
+	last := j.Last()
+	must(t, os.Rename(path, path+".away")) // which is a fault, as far as the log is concerned
+	if err := j.Refuse(&audit.Record{Exchange: "X"}, audit.Durable); err == nil {
+		t.Fatal("there is no fault")
+	}
+	until(t, "the fault is over", func() bool { return j.Err() == nil })
+	fill(t, j, 1)
+	must(t, j.Close())
+	text, err := os.ReadFile(path + ".away")
+	must(t, err)
+	var first audit.Record
+	must(t, json.Unmarshal(text[:bytes.IndexByte(text, '\n')], &first))
+	must(t, os.Rename(path+".away", fmt.Sprintf("%s.%012d", path, first.Seq)))
+	log := lines(t, path)
+	s := settings(path, c)
+	s.Once = true
+	hash := func(line string) string { sum := sha256.Sum256([]byte(line)); return hex.EncodeToString(sum[:]) }
+	before := audit.Checkpoint{Seq: first.Seq - 1, Hash: hash(log[first.Seq-2])}
+	lost := audit.Checkpoint{Seq: last.Seq + 2, Hash: strings.Repeat("0f", 32)}
+	must(t, writePosition(s.Position, position{lost, before}))
+	must(t, begin(t, s).wait())
+	got := consumed(t, c.ListenAddrs())
+	if want := log[last.Seq:]; len(got) != len(want) || string(got[0].Value) != want[0] || !strings.Contains(want[0], `"event":"fault"`) {
+		t.Errorf("got %d records, want the %d from the one of the fault on", len(got), len(want))
+	}
+	for name, p := range map[string]position{
+		"before the fault":  {audit.Checkpoint{Seq: last.Seq, Hash: lost.Hash}, before},
+		"in another log":    {lost, audit.Checkpoint{Seq: before.Seq, Hash: lost.Hash}},
+		"behind all faults": {lost, audit.Checkpoint{Seq: last.Seq + 1, Hash: hash(log[last.Seq])}},
+	} {
+		must(t, writePosition(s.Position, p))
+		var other *audit.PositionError
+		if err := begin(t, s).wait(); !errors.As(err, &other) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 }
 
 // What is read and not acknowledged has a bound, whatever the log has.
@@ -462,13 +507,13 @@ func TestBrokenLogsAreNotExported(t *testing.T) {
 	if len(list) != 9 {
 		t.Errorf("got %d records, want those before it", len(list))
 	}
-	if at, err := readPosition(s.Position); err != nil || at.Seq != 9 {
-		t.Errorf("got the position %v %v, want 9", at, err)
+	if p, err := readPosition(s.Position); err != nil || p.at.Seq != 9 {
+		t.Errorf("got the position %v %v, want 9", p, err)
 	}
 	must(t, os.WriteFile(path, text, 0o600))
-	must(t, writePosition(s.Position, audit.Checkpoint{Seq: 9, Hash: strings.Repeat("ab", 32)}))
-	var position *audit.PositionError
-	if err := begin(t, s).wait(); !errors.As(err, &position) || position.Seq != 9 {
+	must(t, writePosition(s.Position, position{at: audit.Checkpoint{Seq: 9, Hash: strings.Repeat("ab", 32)}}))
+	var other *audit.PositionError
+	if err := begin(t, s).wait(); !errors.As(err, &other) || other.Seq != 9 {
 		t.Errorf("got %v, want the position to be refused", err)
 	}
 	must(t, os.WriteFile(s.Position, []byte("x"), 0o600))
@@ -531,8 +576,8 @@ func TestExportDoesTLSAndSASL(t *testing.T) {
 			s.Once = true
 			r2 := begin(t, s)
 			must(t, r2.wait())
-			if at, err := readPosition(s.Position); err != nil || at.Seq != uint64(len(lines(t, path))) {
-				t.Errorf("got %v %v", at, err)
+			if p, err := readPosition(s.Position); err != nil || p.at.Seq != uint64(len(lines(t, path))) {
+				t.Errorf("got %v %v", p, err)
 			}
 			if strings.Contains(r.String()+r2.String(), password) {
 				t.Errorf("the password is told:\n%s%s", r.String(), r2.String())

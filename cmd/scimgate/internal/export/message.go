@@ -35,7 +35,8 @@ const (
 type message struct {
 	seq    uint64
 	hash   string // SHA-256 of the line, hex
-	length int    // of the line
+	before audit.Checkpoint
+	length int // of the line
 	level  level
 	key    string // "" for none
 	value  []byte
@@ -59,7 +60,7 @@ type stub struct {
 
 // newMessage copies what it needs of the record.
 func newMessage(r audit.Followed) *message {
-	m := &message{seq: r.Seq, hash: hex.EncodeToString(r.Hash[:]), length: len(r.Line), key: r.Resource, value: append([]byte(nil), r.Line...)}
+	m := &message{seq: r.Seq, hash: hex.EncodeToString(r.Hash[:]), before: r.Before, length: len(r.Line), key: r.Resource, value: append([]byte(nil), r.Line...)}
 	if m.key == "" {
 		m.key = r.Exchange
 	}
