@@ -49,13 +49,13 @@ func TestAuditExport(t *testing.T) {
 	f(exitUsage, "does not exist", with(log+".none")...)
 	f(exitUsage, "need each other", with(log, "--sasl", "plain")...)
 	f(exitUsage, "holds no position", with(log, "--position", log)...)
-	f(exitClean, `"exported":3,"behind":0`, with(log)...)
-	if readFile(t, log) != sound || !strings.HasPrefix(readFile(t, log+".export"), "3:") {
+	f(exitClean, `"exported":4,"behind":0`, with(log)...)
+	if readFile(t, log) != sound || !strings.HasPrefix(readFile(t, log+".export"), "4:") {
 		t.Errorf("the position is %q", readFile(t, log+".export"))
 	}
 	write(log+".export", "3:"+strings.Repeat("0f", 32)+"\n")
 	f(exitAudit, "record 3 has another hash in the log", with(log)...)
-	f(exitClean, `"exported":3,"behind":0`, with(log, "--position", log+".other")...)
+	f(exitClean, `"exported":4,"behind":0`, with(log, "--position", log+".other")...)
 	lines := strings.SplitAfter(sound, "\n")
 	write(log, lines[0]+lines[2])
 	f(exitAudit, "record 2 is missing", with(log, "--position", log+".third")...)

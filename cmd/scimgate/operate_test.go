@@ -149,7 +149,7 @@ func TestAuditVerifyCommand(t *testing.T) {
 	if !strings.HasPrefix(signed, mark+":") {
 		t.Errorf("got %s in the log, want the checkpoint %s", signed, mark)
 	}
-	f(exitClean, "0 checkpoints are signed", c.audit, "--against", signed, "--public-key", c.audit+".pub")
+	f(exitClean, "1 checkpoints are signed", c.audit, "--against", signed, "--public-key", c.audit+".pub")
 	f(exitAudit, "none of the keys", c.audit, "--against", mark, "--public-key", c.audit+".pub")
 	f(exitUsage, "--public-key", c.audit, "--public-key", c.audit)
 	text := readFile(t, c.audit)

@@ -226,3 +226,17 @@ func TestAClockThatGoesForwardHidesNoIntent(t *testing.T) {
 		t.Errorf("got %+v %v", s, err)
 	}
 }
+
+// The end of a log is written again at a start, as it was: the life before may have ended with
+// a sync that failed.
+func TestTheEndOfALogIsWrittenAgain(t *testing.T) {
+	log, _ := sample(t)
+	path, long := inDir(t, log), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	must(t, os.Chtimes(path, long, long))
+	must(t, renew(path, &hooks{}))
+	at, err := os.Stat(path)
+	must(t, err)
+	if text, err := os.ReadFile(path); err != nil || !bytes.Equal(text, log) || !at.ModTime().After(long) {
+		t.Errorf("got %v, written at %v, and %d bytes, want the same %d", err, at.ModTime(), len(text), len(log))
+	}
+}
