@@ -46,6 +46,7 @@ type Incomplete struct {
 	Note     string
 	Detail   string        // for an administrator: what was done, what was not
 	Missing  []string      // ids of members that AWS doesn't have
+	Partly   bool          // what AWS says of the rest is in Response or Err, and Detail tells what was done before
 	Response scim.Response // AWS's refusal; zero if there was none
 	Err      error         // why a call has no answer, or nil
 }
@@ -239,7 +240,7 @@ func partly(done string, resp scim.Response, err error) (scim.Response, error) {
 	if done == "" || errors.As(err, &incomplete) {
 		return resp, err
 	}
-	return resp, &Incomplete{Detail: fmt.Sprintf("Not everything was done. Done: %s. The same request again does the rest.", done), Response: resp, Err: err}
+	return resp, &Incomplete{Detail: fmt.Sprintf("Not everything was done. Done: %s.", done), Partly: true, Response: resp, Err: err}
 }
 
 func jsonObject(members ...string) []byte { return []byte("{" + strings.Join(members, ",") + "}") }
