@@ -105,6 +105,34 @@ func whoIsMissingIsNamed(t *testing.T) {
 	}
 }
 
+// A group that was made a moment ago is told apart from a user whom AWS does not show yet.
+func TestANewGroupIsNoMemberThatIsWaitedFor(t *testing.T) {
+	for _, answer := range []string{"nested-group=400", "nested-group=404", "read-delay=5"} {
+		c := under(t, answer)
+		ids := c.people(2)
+		group := c.through(201, "POST", "/Groups", `{"displayName":"Engineers"}`).text("id")
+		inner := c.through(201, "POST", "/Groups", `{"displayName":"Interns"}`).text("id")
+		for i, id := range []string{group, inner} {
+			for method, body := range map[string]string{
+				"PATCH": memberPatch("add", id),
+				"PUT":   `{"displayName":"Engineers","members":[{"value":"` + ids[i] + `"},{"value":"` + id + `"}]}`,
+				"POST":  fmt.Sprintf(`{"displayName":"Designers %d","members":[{"value":%q},{"value":%q}]}`, i, ids[i], id),
+			} {
+				target := "/Groups/" + group
+				if method == "POST" {
+					target = "/Groups"
+				}
+				before := len(c.aws.Journal())
+				r := c.through(400, method, target, body)
+				c.wantWords(r.detail(), "[SG909]", id)
+				if calls := len(c.aws.Journal()) - before; calls > 8+5 { // five are of the group itself, which AWS shows late
+					t.Errorf("%s, %s: got %d calls, want it told at once", answer, method, calls)
+				}
+			}
+		}
+	}
+}
+
 func lostID(t *testing.T) {
 	c := play(t, stage{})
 	target := "/Groups?filter=id+eq+%22" + c.groupOf("Engineers") + "%22+and+members+eq+%22%22"

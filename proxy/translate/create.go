@@ -49,6 +49,14 @@ func identityOf(op scim.Operation, doc []byte) identity {
 	return who
 }
 
+// resource is how records name the one with an id.
+func (who identity) resource(id string) string {
+	if who.list == scim.ListGroups {
+		return aGroup(id)
+	}
+	return aUser(id)
+}
+
 func (who identity) key() string { return who.attribute + " " + strings.ToLower(who.name) }
 
 // filters look the resource up, as keys of what is fresh: names may be asked for in any
@@ -136,7 +144,9 @@ func (m *Memory) replaceAdopted(do Do, who identity, id string, doc []byte) (sci
 // made is the answer to a create that has worked.
 func (m *Memory) made(who identity, resource gjson.Result, status int, requestID string) scim.Response {
 	m.settled(who)
-	m.created(resource.Get("id").Str, who.filters()...)
+	if id := resource.Get("id").Str; id != "" {
+		m.created(who.resource(id), who.filters()...)
+	}
 	return scim.Response{Status: status, Body: []byte(resource.Raw), RequestID: requestID}
 }
 
