@@ -222,10 +222,13 @@ func (m *Memory) settled(who identity) {
 
 // Clash is a resource that has what another one was to have.
 type Clash struct {
-	Attribute  string // userName, displayName or externalId
+	Attribute  string // userName, displayName, externalId or PrimaryEmail
 	ID         string
 	ExternalID string
 }
+
+// PrimaryEmail is what texts call the one e-mail that has to be unique.
+const PrimaryEmail = "primary e-mail"
 
 // Clashes looks up what a write collides with that AWS has refused as a duplicate,
 // which never says what of it is taken. self is the id of the resource that was to
@@ -254,7 +257,7 @@ func (m *Memory) Clashes(do Do, op scim.Operation, self string, doc []byte) (lis
 	}
 	found, resp, err := m.find(do, who.list, who.attribute, mail)
 	if id := found.Get("id").Str; err == nil && resp.OK() && id != "" && id != self && strings.EqualFold(found.Get("emails.0.value").Str, mail) {
-		list = append(list, Clash{"primary e-mail", id, found.Get("externalId").Str})
+		list = append(list, Clash{PrimaryEmail, id, found.Get("externalId").Str})
 	}
 	return list, nil
 }
