@@ -106,6 +106,7 @@ func (g *Gateway) release(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t.guard.Release(kind, while)
+	g.keepHeld(t, t.guard.Keep())
 	g.log.Warn().Str("tenant", t.name).Str("kind", kind.String()).Dur("for", while).Msg("a guard is released")
 	answerJSON(w, t.guard.Status())
 }

@@ -104,15 +104,26 @@ func (g *Gateway) explain(x *Exchange, resp scim.Response, aws, requestID string
 	case resp.Status == 404 && x.Target.Operation.Is(scim.Groups):
 		return x.said(scim.GroupGone, "") + answered
 	case resp.Status == 409 && users:
-		return x.said(scim.DuplicateUser, g.taken(x)) + answered
+		return g.taken(x, scim.DuplicateUser) + answered
 	case resp.Status == 409:
-		return x.said(scim.DuplicateGroup, g.taken(x)) + answered
+		return g.taken(x, scim.DuplicateGroup) + answered
 	}
 	return answered
 }
 
 // taken says what of a write AWS has already, and where.
-func (g *Gateway) taken(x *Exchange) string {
+func (g *Gateway) taken(x *Exchange, rule scim.Kind) string {
+	before := len(x.Findings)
+	note, at := g.whatIsTaken(x)
+	text := x.said(rule, note)
+	for i := before; i < len(x.Findings); i++ {
+		x.Findings[i].Path = at
+	}
+	return text
+}
+
+// whatIsTaken is that in words, and the attribute, "" if it isn't known.
+func (g *Gateway) whatIsTaken(x *Exchange) (note, at string) {
 	kind := "user"
 	if x.Target.Operation.Is(scim.Groups) {
 		kind = "group"
@@ -120,15 +131,18 @@ func (g *Gateway) taken(x *Exchange) string {
 	list, err := x.tenant.memory.Clashes(g.do(x), x.Target.Operation, x.Target.ID, x.Document)
 	switch {
 	case len(list) > 0:
-		return clashing(kind, list, x.Document)
+		if at = list[0].Attribute; at == translate.PrimaryEmail {
+			at = "emails"
+		}
+		return clashing(kind, list, x.Document), at
 	case err != nil && kind == "user":
-		return "a user with this userName, primary e-mail or externalId exists at AWS already; which of them could not be looked up"
+		return "a user with this userName, primary e-mail or externalId exists at AWS already; which of them could not be looked up", ""
 	case err != nil:
-		return "a group with this displayName or externalId exists at AWS already; which of them could not be looked up"
+		return "a group with this displayName or externalId exists at AWS already; which of them could not be looked up", ""
 	case kind == "user":
-		return "a user with this primary e-mail exists at AWS already: userName and externalId are not taken, and e-mails cannot be looked up"
+		return "a user with this primary e-mail exists at AWS already: userName and externalId are not taken, and e-mails cannot be looked up", ""
 	}
-	return "a group with this displayName or externalId exists at AWS already, but a look-up does not show it"
+	return "a group with this displayName or externalId exists at AWS already, but a look-up does not show it", ""
 }
 
 // clashing says what of a document is taken, and by whom.

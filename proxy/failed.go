@@ -72,35 +72,27 @@ func (x *Exchange) unrecorded(err error) *Reply {
 
 // incomplete is the reply to a plan that was carried out in part, or found that it
 // can't be carried out: in full words of what was done. It is final only if AWS has
-// refused and nothing is in doubt.
+// refused and nothing is in doubt; then the same request would be refused again.
 func (g *Gateway) incomplete(x *Exchange, e *translate.Incomplete) *Reply {
 	text := e.Detail
 	if e.Kind != 0 {
 		text = x.said(e.Kind, e.Note) + text
 	}
 	var failure *scim.CallError
-	if errors.As(e.Err, &failure) {
+	status := e.Response.Status
+	temporary := errors.As(e.Err, &failure) || status == 429 || status >= 500
+	switch {
+	case e.Partly && !temporary:
+		return g.refused(x, e.Response, text+" ", e)
+	case e.Partly:
+		text += " The same request again does the rest."
+	}
+	if failure != nil {
 		return x.again(max(failure.RetryAfter, soon), text, e)
 	}
-	if status := e.Response.Status; status == 429 || status >= 500 {
+	if temporary {
 		return x.again(max(e.Response.RetryAfter, soon), text, e)
 	}
-	detail, _, requestID := scim.ReadError(e.Response.Body)
-	if e.Response.RequestID != "" {
-		requestID = e.Response.RequestID
-	}
-	requestID = x.masked(requestID)
-	if e.Response.Status == 400 && e.Kind == 0 && len(e.Response.Body) > 0 {
-		text = g.unexplained(x, requestID) + text
-	}
-	if detail != "" {
-		detail = " AWS answered: " + detail
-	}
-	status := e.Response.Status
-	if status < 400 {
-		status = 400
-	}
-	return x.refuseWith(scim.ErrorDocument{
-		Status: status, ScimType: scimTypes[status], Detail: text + detail, UpstreamStatus: e.Response.Status, UpstreamRequestID: requestID,
-	}, e)
+	status = max(status, 400)
+	return x.refuseWith(scim.ErrorDocument{Status: status, ScimType: scimTypes[status], Detail: text, UpstreamStatus: e.Response.Status}, e)
 }

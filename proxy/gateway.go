@@ -108,6 +108,7 @@ func New(s Settings, p Policy, log io.Writer) (*Gateway, error) {
 		if t.seen, err = tokens.OpenSeen(beside(s.Audit.File, "."+t.name+".tokens")); err != nil {
 			return nil, errors.Join(err, g.leavers.Close(), g.journal.Close())
 		}
+		g.keepHeld(t, t.guard.Recall(beside(s.Audit.File, "."+t.name+".guard")))
 	}
 	if err = g.joinOthers(); err != nil {
 		return nil, errors.Join(fmt.Errorf("replicas: %w", err), g.leavers.Close(), g.journal.Close())

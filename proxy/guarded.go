@@ -58,6 +58,7 @@ func (g *Gateway) guarded(x *Exchange, c *call) error {
 		g.metrics.guard.WithLabelValues(x.tenant.name, kind.String(), "held").Inc()
 		g.log.Error().Str("exchange", x.ID).Str("kind", kind.String()).Int("count", ruling.Count).Int("limit", ruling.Limit).
 			Msg("a guard holds back what takes too much away; scimgate guard release lets it pass")
+		g.keepHeld(x.tenant, x.tenant.guard.Keep())
 		return &scim.CallError{Reason: scim.Held, RetryAfter: heldFor, Err: &heldBack{ruling}}
 	case guard.Alarm:
 		g.metrics.guard.WithLabelValues(x.tenant.name, kind.String(), "alarm").Inc()
@@ -65,6 +66,13 @@ func (g *Gateway) guarded(x *Exchange, c *call) error {
 			Msg("a client takes unusually much away")
 	}
 	return nil
+}
+
+// keepHeld tells of a fault of the file that says what a guard holds. It stops nothing.
+func (g *Gateway) keepHeld(t *Tenant, err error) {
+	if err != nil {
+		g.log.Error().Str("tenant", t.name).Err(err).Msg("what a guard holds may not outlive a restart")
+	}
 }
 
 // spared gives back what a call did not take away after all.

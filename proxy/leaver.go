@@ -23,10 +23,14 @@ func (g *Gateway) deactivateAlone(x *Exchange, resp scim.Response, err error) (s
 		return resp, err
 	}
 	unseen := err == nil && resp.OK() && !translate.Inactive(resp.Body)
-	if unseen || x.heldUp(resp, err) {
-		return x.tenant.memory.Deactivate(x.Target.ID)(g.do(x))
+	if !unseen && !x.heldUp(resp, err) {
+		return resp, err
 	}
-	return resp, err
+	alone, failed := x.tenant.memory.Deactivate(x.Target.ID)(g.do(x))
+	if failed == nil && alone.OK() && err == nil && !unseen { // a failure is explained anyhow
+		g.explain(x, resp, "", x.masked(resp.RequestID)) // for its findings: what came beside was refused
+	}
+	return alone, failed
 }
 
 // heldUp tells whether a deactivation was lost with the document that it came in:

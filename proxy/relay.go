@@ -26,12 +26,18 @@ func (g *Gateway) relay(x *Exchange, resp scim.Response) *Reply {
 		return x.throttled(resp)
 	case resp.Status >= 500:
 		return x.failing(resp)
-	case resp.Status >= 300 && resp.Status < 400:
-		return x.again(outage, fmt.Sprintf("AWS answered with a redirection (%d), which is not followed. Check upstream.url.", resp.Status), nil)
 	}
-	if resp.Status == 401 && x.tenant.keeper != nil { // the client's own token is right
+	return g.refused(x, resp, "", nil)
+}
+
+// refused is any other answer that is no success, behind words of what was done before.
+func (g *Gateway) refused(x *Exchange, resp scim.Response, before string, cause error) *Reply {
+	switch {
+	case resp.Status >= 300 && resp.Status < 400:
+		return x.again(outage, before+fmt.Sprintf("AWS answered with a redirection (%d), which is not followed. Check upstream.url.", resp.Status), cause)
+	case resp.Status == 401 && x.tenant.keeper != nil: // the client's own token is right
 		g.log.Error().Str("exchange", x.ID).Msg("AWS refuses the token that the gateway holds: tokens.upstream")
-		return x.again(outage, "AWS does not accept the token that the gateway holds; its operator has been told.", nil)
+		return x.again(outage, before+"AWS does not accept the token that the gateway holds; its operator has been told.", cause)
 	}
 	detail, _, requestID := scim.ReadError(resp.Body)
 	if requestID == "" || resp.RequestID != "" {
@@ -39,10 +45,10 @@ func (g *Gateway) relay(x *Exchange, resp scim.Response) *Reply {
 	}
 	detail, requestID = x.masked(detail), x.masked(requestID)
 	doc := scim.ErrorDocument{
-		Status: resp.Status, ScimType: scimTypes[resp.Status], Detail: g.explain(x, resp, detail, requestID),
+		Status: resp.Status, ScimType: scimTypes[resp.Status], Detail: before + g.explain(x, resp, detail, requestID),
 		UpstreamStatus: resp.Status, UpstreamRequestID: requestID,
 	}
-	return x.refuseWith(doc, nil)
+	return x.refuseWith(doc, cause)
 }
 
 func (x *Exchange) throttled(resp scim.Response) *Reply {

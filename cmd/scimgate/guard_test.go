@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,4 +74,52 @@ func TestRepeatedDeactivationsAreCountedOnce(t *testing.T) {
 	c.through(429, "PATCH", "/Users/"+ids[1], deactivation)
 	c.through(200, "PATCH", "/Users/"+ids[0], strings.Replace(deactivation, "false", "true", 1))
 	c.through(429, "PATCH", "/Users/"+ids[0], deactivation) // who came back loses again
+}
+
+// What a guard holds is held by the next process on the same log too, until it is released;
+// a file that can't be read stops nothing.
+func TestAHeldDeletionStaysHeldOverARestart(t *testing.T) {
+	limit := func(s *proxy.Settings) { s.Guard.UserDeletes = guard.Limit{Mode: guard.HoldIt, Floor: 3} }
+	c := play(t, stage{settings: limit})
+	ids := c.people(5)
+	restart := func() {
+		if err := c.stop(); err != nil {
+			t.Fatal(err)
+		}
+		file := c.audit
+		c = play(t, stage{settings: func(s *proxy.Settings) {
+			limit(s)
+			s.Audit.File = file
+		}})
+		c.audit, ids = file, c.people(5)
+	}
+	for _, id := range ids[:3] {
+		c.through(204, "DELETE", "/Users/"+id, "")
+	}
+	kept := c.audit + ".default.guard"
+	if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v for %s, want nothing kept before something is held", err, kept)
+	}
+	for range 2 {
+		if r := c.through(429, "DELETE", "/Users/"+ids[3], ""); !strings.Contains(r.detail(), "SG802") {
+			t.Errorf("got %q, want it held by the guard", r.detail())
+		}
+		restart()
+	}
+	if status, body := c.adminAsks("POST", "/guard/release?kind=user_deletes&for=1m"); status != 200 {
+		t.Fatalf("got %d %s for a release", status, body)
+	}
+	c.through(204, "DELETE", "/Users/"+ids[3], "")
+	if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v for %s, want it removed by the release", err, kept)
+	}
+	if err := os.WriteFile(kept, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	c.through(204, "DELETE", "/Users/"+ids[3], "")
+	if err := c.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.wantWords(c.log.String(), "what a guard holds", kept)
 }

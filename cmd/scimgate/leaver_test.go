@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scimgate/scimgate/bench/standin"
+
 	"pgregory.net/rapid"
 )
 
@@ -54,4 +56,38 @@ func TestNoBrokenProfileKeepsALeaverIn(t *testing.T) {
 			t.Fatalf("got %s, want AWS's own resource", r.body)
 		}
 	})
+}
+
+// A profile that AWS refuses beside a deactivation is told of: in the header, in the log
+// and in the record of the answer.
+func TestAProfileThatIsDroppedForADeactivationIsTold(t *testing.T) {
+	const taken = `"userName":"taken@example.test","title":"NEW"`
+	refused := standin.Fault{Contains: `"NEW"`, Act: standin.Refuse, Status: 400}
+	for _, k := range []struct {
+		method, body string
+		fault        standin.Operation // that AWS refuses for no reason, or 0
+		want         string
+	}{
+		{"PUT", `{` + taken + `,"name":{"givenName":"B","familyName":"B"},"displayName":"B","active":false}`, "", "SG906 reject userName"},
+		{"PATCH", patchOf(`{"op":"replace","value":{"active":false,` + taken + `}}`), "", "SG906 reject userName"},
+		{"PUT", `{"userName":"b@example.test","title":"NEW","name":{"givenName":"B","familyName":"B"},"displayName":"B","active":false}`, standin.PutUser, "SG901 reject"},
+	} {
+		c := play(t, stage{})
+		id := c.user("b@example.test", `,"title":"Dr"`)
+		c.user("taken@example.test", "")
+		if refused.Operation = k.fault; k.fault != "" {
+			c.aws.Inject(refused)
+		}
+		r := c.through(200, k.method, "/Users/"+id, k.body)
+		c.wantHas(id, "active=false; userName=b@example.test; title=Dr")
+		if told := r.header.Get("X-Scimgate-Findings"); told != k.want {
+			t.Errorf("%s %s: got %q, want %q", k.method, k.body, told, k.want)
+		}
+		for _, rec := range c.records() {
+			if got := fmt.Sprint(rec["findings"]); rec["kind"] == "answer" && got != "["+k.want+"]" {
+				t.Errorf("%s %s: got %s in the record of the answer, want %q", k.method, k.body, got, k.want)
+			}
+		}
+		c.wantWords(c.log.String(), `"findings":["`+k.want+`"]`)
+	}
 }

@@ -87,7 +87,10 @@ func removalsFirst(t *testing.T) {
 	}
 	c.aws.Inject(standin.Fault{Operation: standin.PatchGroup, Act: standin.Refuse, Status: 400, Skip: 2, Times: 9})
 	r := c.through(400, "PUT", "/Groups/"+group, `{"displayName":"Engineers","members":`+membersOf(ids[:120])+`}`)
-	c.wantWords(r.detail(), "Not everything was done", "120 of 120 members removed", "The same request again does the rest")
+	c.wantWords(r.detail(), "Not everything was done", "120 of 120 members removed", "SG901", "AWS answered 400")
+	if strings.Contains(r.detail(), "The same request again") {
+		t.Errorf("got %q, want no promise of what AWS refuses", r.detail())
+	}
 }
 
 func whoIsMissingIsNamed(t *testing.T) {
@@ -99,6 +102,34 @@ func whoIsMissingIsNamed(t *testing.T) {
 		r := c.through(400, "PATCH", "/Groups/"+group, patchOf(`{"op":"add","path":"members","value":`+membersOf([]string{ids[1], stranger, ids[2]})+`},{"op":"remove","path":"members[value eq \"`+ids[0]+`\"]"}`))
 		c.wantWords(r.detail(), "SG908", stranger, "In Okta: assign")
 		c.wantMembers(group, ids[1:])
+	}
+}
+
+// A group that was made a moment ago is told apart from a user whom AWS does not show yet.
+func TestANewGroupIsNoMemberThatIsWaitedFor(t *testing.T) {
+	for _, answer := range []string{"nested-group=400", "nested-group=404", "read-delay=5"} {
+		c := under(t, answer)
+		ids := c.people(2)
+		group := c.through(201, "POST", "/Groups", `{"displayName":"Engineers"}`).text("id")
+		inner := c.through(201, "POST", "/Groups", `{"displayName":"Interns"}`).text("id")
+		for i, id := range []string{group, inner} {
+			for method, body := range map[string]string{
+				"PATCH": memberPatch("add", id),
+				"PUT":   `{"displayName":"Engineers","members":[{"value":"` + ids[i] + `"},{"value":"` + id + `"}]}`,
+				"POST":  fmt.Sprintf(`{"displayName":"Designers %d","members":[{"value":%q},{"value":%q}]}`, i, ids[i], id),
+			} {
+				target := "/Groups/" + group
+				if method == "POST" {
+					target = "/Groups"
+				}
+				before := len(c.aws.Journal())
+				r := c.through(400, method, target, body)
+				c.wantWords(r.detail(), "[SG909]", id)
+				if calls := len(c.aws.Journal()) - before; calls > 8+5 { // five are of the group itself, which AWS shows late
+					t.Errorf("%s, %s: got %d calls, want it told at once", answer, method, calls)
+				}
+			}
+		}
 	}
 }
 

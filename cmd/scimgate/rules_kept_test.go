@@ -70,7 +70,7 @@ func TestPartlyDoneIsNeverRefused(t *testing.T) {
 	group := c.through(201, "POST", "/Groups", `{"displayName":"Engineers"}`).text("id")
 	c.aws.Inject(standin.Fault{Operation: standin.PatchGroup, Act: standin.HangUp, Skip: 1})
 	r := c.through(429, "PUT", "/Groups/"+group, `{"displayName":"Engineers","members":`+membersOf(ids)+`}`)
-	if !strings.Contains(r.detail(), "100 of 150 members added") || r.header.Get("Retry-After") == "" {
+	if !strings.Contains(r.detail(), "100 of 150 members added. The same request again does the rest.") || r.header.Get("Retry-After") == "" {
 		t.Errorf("got %q, want to be told what was done, and when to come back", r.detail())
 	}
 }

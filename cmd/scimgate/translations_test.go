@@ -48,9 +48,7 @@ func TestOperationsApart(t *testing.T) {
 	id = c.user("other@example.test", "")
 	c.aws.Inject(refused)
 	r = c.through(400, "PATCH", "/Users/"+id, patchOf(`{"op":"replace","path":"title","value":"Baroness"},`+nick+`,{"op":"replace","path":"locale","value":"en-GB"}`))
-	if !strings.Contains(r.detail(), "Changed were title; nickName was not") {
-		t.Errorf("got %q, want told what was changed and what was not", r.detail())
-	}
+	c.wantWords(r.detail(), "Changed were title; nickName was not", "SG901", "AWS answered 400")
 	if u, _ := c.aws.User(id); u.Document["title"] != "Baroness" || u.Document["locale"] != nil {
 		t.Errorf("got %v at AWS, want what was told", u.Document)
 	}
@@ -102,6 +100,28 @@ func TestNamesThatAreTaken(t *testing.T) {
 			if !strings.Contains(r.detail(), "SG907") || !strings.Contains(r.detail(), other) {
 				t.Errorf("%s: got %q, want the other group named", method, r.detail())
 			}
+		}
+	}
+}
+
+// A refusal behind changes that were made says what was done, and then what it would have
+// said alone.
+func TestARefusalInPartIsExplained(t *testing.T) {
+	for _, status := range []int{409, 400} {
+		c := under(t, fmt.Sprint("rename-clash=", status))
+		ids := c.people(3)
+		other := c.groupOf("Engineers")
+		for method, body := range map[string]string{
+			"PATCH": patchOf(`{"op":"replace","path":"displayName","value":"Engineers"},{"op":"remove","path":"members[value eq \"` + ids[0] + `\"]"}`),
+			"PUT":   `{"displayName":"Engineers","members":` + membersOf(ids[1:]) + `}`,
+		} {
+			group := c.groupOf("Designers by "+method, ids...)
+			r := c.through(status, method, "/Groups/"+group, body)
+			c.wantWords(r.detail(), "Done: 1 of 1 members removed.", "SG907", other, "In Okta: link the push group", fmt.Sprint("AWS answered ", status))
+			if strings.Contains(r.detail(), "The same request again") || !strings.Contains(r.body, `{"rule":"SG907",`) {
+				t.Errorf("%s: got %s, want its finding, and no promise", method, r.body)
+			}
+			c.wantMembers(group, ids[1:])
 		}
 	}
 }

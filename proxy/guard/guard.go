@@ -5,7 +5,10 @@
 //
 // A [Guard] counts, for one tenant, what is taken away within a sliding window
 // and rules on what is asked next; it also knows the names of protected groups. It
-// carries nothing out, tells nobody and forgets its counts when the process ends.
+// carries nothing out and tells nobody. Its counts end with the process, but for those of
+// a kind that holds something, which are in a file: what is held stays held over a
+// restart, until it is released or the window has passed. Counts that have not reached
+// their limit start anew then, and a release that was in force ends.
 // Begin with [Guard.Take].
 package guard
 
@@ -50,6 +53,10 @@ type Guard struct {
 	window    time.Duration
 	protected []string
 
+	disk sync.Mutex // guards following, and is held while the file is written
+	path string     // "": there is none
+	kept []byte     // what the file has
+
 	mu    sync.Mutex // guards following
 	users int        // of the store; 0 until it is known
 	taken [kinds]tally
@@ -62,6 +69,7 @@ type tally struct {
 	alarmed  time.Time // zero: never
 	released time.Time // nothing is held before
 	held     int
+	holds    bool // something was held since it was released, or since nothing was counted
 }
 
 // New makes a guard of settings that have been checked, with their defaults.
@@ -114,6 +122,7 @@ func (g *Guard) Take(k Kind, n int) Ruling {
 	switch {
 	case over && t.limit.Mode == HoldIt:
 		t.held++
+		t.holds = true
 		r.Verdict = Hold
 		return r
 	case over && t.limit.Mode == AlarmIt && (t.alarmed.IsZero() || now.Sub(t.alarmed) >= g.window):
@@ -137,7 +146,9 @@ func (g *Guard) Undo(k Kind, n int) {
 func (g *Guard) Release(k Kind, d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.taken[k].released = time.Now().Add(d)
+	t := &g.taken[k]
+	t.released = time.Now().Add(d)
+	t.holds = t.holds && d <= 0
 }
 
 // Released is until when a kind is released; zero if it isn't.

@@ -2,7 +2,11 @@ package guard
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -202,8 +206,109 @@ func TestStatusTellsEachKind(t *testing.T) {
 	})
 }
 
+// recalled is a guard of the next life of a process.
+func recalled(t *testing.T, path string) *Guard {
+	t.Helper()
+	g := strict(3, 0)
+	if err := g.Recall(path); err != nil {
+		t.Error(err)
+	}
+	return g
+}
+
+func keeps(t *testing.T, g *Guard, path string, want bool) {
+	t.Helper()
+	if err := g.Keep(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err == nil != want || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want a file: %v", err, want)
+	}
+}
+
+// A guard that is made anew counts as the one before would, any number of times, until the
+// window has passed.
+func TestWhatIsHeldOutlivesAGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "guard")
+		g := recalled(t, path)
+		for range 3 {
+			time.Sleep(617 * time.Second)
+			rules(t, g, UserDeletes, 1, Pass, g.Status()[UserDeletes].Count+1, 3)
+			rules(t, g, Removals, 7, Pass, g.Status()[Removals].Count+7, 500)
+		}
+		keeps(t, g, path, false)
+		rules(t, g, UserDeletes, 1, Hold, 4, 3)
+		keeps(t, g, path, true)
+		next := recalled(t, path)
+		for range 70 {
+			next = recalled(t, path)
+			if got := next.Status(); got[UserDeletes].Count != g.Status()[UserDeletes].Count || got[Removals].Count != 0 {
+				t.Fatalf("got %+v, want what the first guard has, and of what holds alone", got)
+			}
+			time.Sleep(time.Minute)
+		}
+		keeps(t, next, path, false)
+		rules(t, next, UserDeletes, 3, Pass, 3, 3)
+	})
+}
+
+func TestWhatIsReleasedIsNotHeldByTheNextGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "guard")
+		g := recalled(t, path)
+		rules(t, g, UserDeletes, 3, Pass, 3, 3)
+		rules(t, g, UserDeletes, 1, Hold, 4, 3)
+		g.Release(UserDeletes, 0) // ends a release
+		keeps(t, g, path, true)
+		g.Release(UserDeletes, time.Minute)
+		keeps(t, g, path, false)
+		rules(t, recalled(t, path), UserDeletes, 3, Pass, 3, 3)
+		time.Sleep(time.Minute) // it is over, and what it let pass counts
+		rules(t, g, UserDeletes, 1, Hold, 4, 3)
+		keeps(t, g, path, true)
+		rules(t, recalled(t, path), UserDeletes, 1, Hold, 4, 3)
+	})
+}
+
+// A file that can't be read or written leaves the guard as it is without one.
+func TestAFaultOfTheFileStopsNoGuard(t *testing.T) {
+	dir := t.TempDir()
+	for _, k := range []struct {
+		path, text string
+		writable   bool
+	}{
+		{filepath.Join(dir, "cut"), `{"user_deletes":[{"at":`, true},
+		{filepath.Join(dir, "other"), `[]`, true},
+		{filepath.Join(dir, "empty"), "", true},
+		{filepath.Join(dir, "odd"), `{"user_deletes":[{"at":"9999-01-01T00:00:00Z","n":-5},{"at":"0001-01-01T00:00:00Z","n":5}],"later":[{"n":1}]}`, true},
+		{dir, "", false},
+		{filepath.Join(dir, "nowhere", "guard"), "", false},
+	} {
+		if k.writable {
+			if err := os.WriteFile(k.path, []byte(k.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := strict(3, 0)
+		_ = g.Recall(k.path)
+		rules(t, g, UserDeletes, 3, Pass, 3, 3)
+		rules(t, g, UserDeletes, 1, Hold, 4, 3)
+		if err := g.Keep(); err == nil != k.writable {
+			t.Errorf("%s: got %v", k.path, err)
+		}
+		rules(t, g, UserDeletes, 1, Hold, 4, 3)
+		if k.writable {
+			rules(t, recalled(t, k.path), UserDeletes, 1, Hold, 4, 3)
+		}
+	}
+}
+
 func TestNoMoreThanTheLimitPassesWhenManyAsk(t *testing.T) {
 	g := strict(100, 0)
+	if err := g.Recall(filepath.Join(t.TempDir(), "guard")); err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
@@ -216,6 +321,9 @@ func TestNoMoreThanTheLimitPassesWhenManyAsk(t *testing.T) {
 				g.Release(Removals, time.Hour)
 				g.Released(Removals)
 				g.Protects("Ops")
+			}
+			if err := g.Keep(); err != nil {
+				t.Error(err)
 			}
 		})
 	}

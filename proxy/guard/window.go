@@ -19,6 +19,33 @@ func newWindow(length time.Duration, now time.Time) window {
 	return window{start: now, part: max(1, length/parts)}
 }
 
+// windowOf is a window that has counted these losses already: that of an earlier life of the
+// process, as it would be now.
+func windowOf(length time.Duration, list []loss, now time.Time) window {
+	w := newWindow(length, now)
+	for _, l := range list {
+		age := max(0, now.Sub(l.At)) // the clock may have been set back meanwhile
+		if age >= (parts+1)*w.part {
+			continue
+		}
+		if w.sum == 0 {
+			w.start = now.Add(-age) // so that the parts begin when they did
+		}
+		w.add(max(0, l.N), now.Add(-age))
+	}
+	return w
+}
+
+// losses are the counts of its parts, oldest first.
+func (w *window) losses() (list []loss) {
+	for i := max(0, w.last-parts); i <= w.last; i++ {
+		if n := *w.slot(i); n > 0 {
+			list = append(list, loss{w.start.Add(time.Duration(i) * w.part).UTC(), n})
+		}
+	}
+	return list
+}
+
 // slide forgets what is older than the window. It ends when nothing is left, which
 // is after one time round.
 func (w *window) slide(now time.Time) {

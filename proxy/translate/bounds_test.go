@@ -136,7 +136,7 @@ func TestWhatIsRememberedGrowsOld(t *testing.T) {
 		key := windowKey{scim.ListUsers, "", ""}
 		m.keep(key, &window{marks: []mark{{}, {2, "c"}}})
 		m.wrote("g", []string{"ada"}, true)
-		m.created("new")
+		m.created(aUser("new"))
 		m.Doubt(scim.CreateUser, "ada", "", "digest", time.Now())
 		who := identityOf(scim.CreateUser, []byte(`{"userName":"ada"}`))
 		f := func(after time.Duration, what string, is func() bool) {
@@ -151,7 +151,7 @@ func TestWhatIsRememberedGrowsOld(t *testing.T) {
 			}
 		}
 		f(recentFor, "a membership", func() bool { return len(m.merge("g", nil)) == 1 })
-		f(freshFor-recentFor-time.Millisecond, "a new resource", func() bool { return m.anyFresh("new") })
+		f(freshFor-recentFor-time.Millisecond, "a new resource", func() bool { return m.anyFresh(aUser("new")) })
 		f(windowFor-freshFor-time.Millisecond, "a place in a list", func() bool { return len(m.window(key, false).marks) == 2 })
 		f(doubtFor-windowFor-time.Millisecond, "a create in doubt", func() bool { _, ok := m.inDoubt(who, "digest"); return ok })
 	})
@@ -224,7 +224,7 @@ func TestWaitsForAWSAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(Limits{Members: 100, Page: 100})
 		filter := scim.EqFilter("userName", "ada")
-		m.created("new", strings.ToLower(filter))
+		m.created(aUser("new"), strings.ToLower(filter))
 		for name, plan := range map[string]Plan{
 			"a read":    m.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: "new"}}),
 			"a look-up": m.List(scim.Target{Operation: scim.ListUsers, Query: scim.Query{Filter: filter}}, "", false),

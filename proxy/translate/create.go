@@ -49,6 +49,14 @@ func identityOf(op scim.Operation, doc []byte) identity {
 	return who
 }
 
+// resource is how records name the one with an id.
+func (who identity) resource(id string) string {
+	if who.list == scim.ListGroups {
+		return aGroup(id)
+	}
+	return aUser(id)
+}
+
 func (who identity) key() string { return who.attribute + " " + strings.ToLower(who.name) }
 
 // filters look the resource up, as keys of what is fresh: names may be asked for in any
@@ -136,7 +144,9 @@ func (m *Memory) replaceAdopted(do Do, who identity, id string, doc []byte) (sci
 // made is the answer to a create that has worked.
 func (m *Memory) made(who identity, resource gjson.Result, status int, requestID string) scim.Response {
 	m.settled(who)
-	m.created(resource.Get("id").Str, who.filters()...)
+	if id := resource.Get("id").Str; id != "" {
+		m.created(who.resource(id), who.filters()...)
+	}
 	return scim.Response{Status: status, Body: []byte(resource.Raw), RequestID: requestID}
 }
 
@@ -212,10 +222,13 @@ func (m *Memory) settled(who identity) {
 
 // Clash is a resource that has what another one was to have.
 type Clash struct {
-	Attribute  string // userName, displayName or externalId
+	Attribute  string // userName, displayName, externalId or PrimaryEmail
 	ID         string
 	ExternalID string
 }
+
+// PrimaryEmail is what texts call the one e-mail that has to be unique.
+const PrimaryEmail = "primary e-mail"
 
 // Clashes looks up what a write collides with that AWS has refused as a duplicate,
 // which never says what of it is taken. self is the id of the resource that was to
@@ -244,7 +257,7 @@ func (m *Memory) Clashes(do Do, op scim.Operation, self string, doc []byte) (lis
 	}
 	found, resp, err := m.find(do, who.list, who.attribute, mail)
 	if id := found.Get("id").Str; err == nil && resp.OK() && id != "" && id != self && strings.EqualFold(found.Get("emails.0.value").Str, mail) {
-		list = append(list, Clash{"primary e-mail", id, found.Get("externalId").Str})
+		list = append(list, Clash{PrimaryEmail, id, found.Get("externalId").Str})
 	}
 	return list, nil
 }

@@ -132,7 +132,7 @@ func (m *Memory) forget(id string) {
 		m.recentIDs -= len(r.present)
 		delete(m.recent, id)
 	}
-	delete(m.fresh, id)
+	delete(m.fresh, aGroup(id))
 }
 
 // doubtUser forgets what was written about a user who may have been deleted.
@@ -151,7 +151,7 @@ func (m *Memory) doubtUser(id string) {
 func (m *Memory) gone(id, userName string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.fresh, id)
+	delete(m.fresh, aUser(id))
 	for _, r := range m.recent {
 		if r.present[id] {
 			r.present[id] = false

@@ -195,6 +195,11 @@ func (m *Memory) missing(do Do, ids []string) (missing []string, resp scim.Respo
 	return missing, resp, nil
 }
 
+func isGroup(do Do, id string) bool {
+	group, err := do(getGroup(id))
+	return err == nil && group.OK()
+}
+
 // maxNamed bounds how many ids are named in a detail.
 const maxNamed = 10
 
@@ -203,11 +208,12 @@ const maxNamed = 10
 func (m *Memory) unknown(do Do, missing []string, p *progress) error {
 	var groups, unknown []string
 	for _, id := range missing[:min(len(missing), maxNamed)] {
-		if !scim.IsID(id) {
+		switch {
+		case !scim.IsID(id):
 			unknown = append(unknown, id)
-		} else if group, err := do(getGroup(id)); err == nil && group.OK() {
+		case m.anyFresh(aGroup(id)), isGroup(do, id):
 			groups = append(groups, id)
-		} else {
+		default:
 			unknown = append(unknown, id)
 		}
 	}

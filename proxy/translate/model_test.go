@@ -458,7 +458,7 @@ func TestFreshResourcesAreGivenAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(limits)
 		began, calls := time.Now(), 0
-		m.created("u1")
+		m.created(aUser("u1"))
 		resp, err := m.Forward(scim.Request{Target: scim.Target{Operation: scim.GetUser, ID: "u1"}})(func(scim.Request) (scim.Response, error) {
 			if calls++; time.Since(began) < 600*time.Millisecond {
 				return ok(404, ""), nil

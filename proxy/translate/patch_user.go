@@ -78,7 +78,7 @@ func (m *Memory) apart(do Do, id string, settings []setting, dropped func(kind s
 			continue
 		} else if (err != nil || !resp.OK()) && len(done) > 0 {
 			return resp, &Incomplete{
-				Detail: fmt.Sprintf("Changed were %s; %s was not, and what comes behind it.", strings.Join(done, ", "), s.path), Response: resp, Err: err,
+				Detail: fmt.Sprintf("Changed were %s; %s was not, and what comes behind it.", strings.Join(done, ", "), s.path), Partly: true, Response: resp, Err: err,
 			}
 		} else if err != nil || !resp.OK() {
 			return resp, err

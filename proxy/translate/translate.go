@@ -46,6 +46,7 @@ type Incomplete struct {
 	Note     string
 	Detail   string        // for an administrator: what was done, what was not
 	Missing  []string      // ids of members that AWS doesn't have
+	Partly   bool          // what AWS says of the rest is in Response or Err, and Detail tells what was done before
 	Response scim.Response // AWS's refusal; zero if there was none
 	Err      error         // why a call has no answer, or nil
 }
@@ -139,7 +140,7 @@ func (m *Memory) send(do Do, req scim.Request) (scim.Response, error) {
 			return resp, err
 		}
 		if pause > time.Second {
-			if m.anyFresh(req.Target.ID) && len(req.Added)+len(req.Removed) == 0 { // it may be about a member
+			if m.anyFresh(req.Target.Resource()) && len(req.Added)+len(req.Removed) == 0 { // it may be about a member
 				return scim.Response{}, errUnborn
 			}
 			return resp, nil
@@ -157,12 +158,9 @@ func lost(resp scim.Response, err error) bool {
 	return errors.As(err, &failure) && failure.MayHaveHappened() || err == nil && resp.Status >= 500
 }
 
-// created remembers what a resource that was made a moment ago can be asked for by: its id,
-// and the filters that look it up.
-func (m *Memory) created(id string, filters ...string) {
-	if id == "" {
-		return
-	}
+// created remembers what a resource that was made a moment ago can be asked for by: its
+// name in records, which tells users from groups, and the filters that look it up.
+func (m *Memory) created(resource string, filters ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.fresh)+len(filters) >= maxFresh {
@@ -175,14 +173,25 @@ func (m *Memory) created(id string, filters ...string) {
 			return
 		}
 	}
-	for _, key := range append(filters, id) {
+	for _, key := range append(filters, resource) {
 		m.fresh[strings.Clone(key)] = time.Now() // which would hold the whole answer
 	}
 }
 
+// isFresh tells whether a 404 may be about something that AWS will show in a moment. What
+// it will never show as a user, a group, is not waited for.
 func (m *Memory) isFresh(req scim.Request) bool {
-	return m.anyFresh(append([]string{req.Target.ID}, req.Added...)...)
+	users := make([]string, len(req.Added))
+	for i, id := range req.Added {
+		if users[i] = aUser(id); m.anyFresh(aGroup(id)) {
+			return false
+		}
+	}
+	return m.anyFresh(append(users, req.Target.Resource())...)
 }
+
+func aUser(id string) string  { return scim.Target{Operation: scim.GetUser, ID: id}.Resource() }
+func aGroup(id string) string { return scim.Target{Operation: scim.GetGroup, ID: id}.Resource() }
 
 func (m *Memory) anyFresh(keys ...string) bool {
 	m.mu.Lock()
@@ -239,7 +248,7 @@ func partly(done string, resp scim.Response, err error) (scim.Response, error) {
 	if done == "" || errors.As(err, &incomplete) {
 		return resp, err
 	}
-	return resp, &Incomplete{Detail: fmt.Sprintf("Not everything was done. Done: %s. The same request again does the rest.", done), Response: resp, Err: err}
+	return resp, &Incomplete{Detail: fmt.Sprintf("Not everything was done. Done: %s.", done), Partly: true, Response: resp, Err: err}
 }
 
 func jsonObject(members ...string) []byte { return []byte("{" + strings.Join(members, ",") + "}") }
