@@ -289,6 +289,38 @@ func TestAPlanEndsWithItsEpoch(t *testing.T) {
 	}
 }
 
+// Nor what waited for its budget when that was so, though it is announced anew.
+func TestWhatWaitedThroughAnotherEpochIsNotSent(t *testing.T) {
+	redis := redisFor(t)
+	var sent atomic.Int64
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		if sent.Add(1) == 1 {
+			w.Header().Set("Retry-After", "4")
+			w.WriteHeader(429)
+		}
+		_, _ = w.Write([]byte(`{"id":"906","active":false}`))
+	}))
+	defer aws.Close()
+	g := writes(t, redis, aws.URL)
+	x := g.begin()
+	x.Token, x.Target = []byte("t"), scim.Target{Operation: scim.PatchUser, ID: "906"}
+	done := make(chan error, 1)
+	go func() {
+		_, err := g.do(x)(scim.Request{Target: x.Target, Body: []byte(`{"active":false}`)})
+		done <- err
+	}()
+	eventually(t, "it is throttled", func() bool { return sent.Load() == 1 })
+	says(t, redis, "HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "99999999999")
+	eventually(t, "it stands by", func() bool { return g.writer.State().Role == writer.Standby })
+	says(t, redis, "HSET", "{scimgate}:writer", "holder", "", "until", "0")
+	eventually(t, "it writes again", func() bool { return g.writer.May(true) == nil && g.epoch() != x.epoch })
+	var failure *scim.CallError
+	if err := <-done; !errors.As(err, &failure) || failure.Reason != scim.Fenced || sent.Load() != 1 {
+		t.Errorf("got %v after %d calls", err, sent.Load())
+	}
+}
+
 // A try of the gateway itself that was under way, or in a copy of the list, when the list
 // was held lets nobody go.
 func TestItsOwnTriesEndNoHold(t *testing.T) {
