@@ -134,8 +134,7 @@ func (l *List) Hold() error {
 			continue
 		}
 		e.Held = true
-		// A line can't hold who is on the list already, so it ends and begins anew.
-		end, err := encode(line{Closed: &closed{ID: id, Why: "held"}})
+		end, err := encode(line{Closed: &closed{ID: id, Why: held}})
 		begin, also := encode(line{Open: &e.Leaver})
 		if err = errors.Join(err, also); err != nil {
 			panic("BUG: a leaver is not JSON: " + err.Error())

@@ -286,3 +286,24 @@ func TestAllAreHeld(t *testing.T) {
 		t.Error("who is asked for again is held")
 	}
 }
+
+// Wherever a crash cuts off the lines that hold all, nobody is off the list.
+func TestACrashWhileAllAreHeldLosesNobody(t *testing.T) {
+	l, path := fresh(t)
+	must(t, l.Add(leaver("ada", 1)))
+	must(t, l.Add(leaver("grace", 2)))
+	before, err := os.ReadFile(path)
+	must(t, err)
+	must(t, l.Hold())
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if len(after) <= len(before) || !strings.HasPrefix(string(after), string(before)) {
+		t.Fatalf("got %s behind %s, want more lines", after, before)
+	}
+	for n := len(before); n <= len(after) && !t.Failed(); n++ {
+		l, err := holding(t, string(after[:n]))
+		must(t, err)
+		listed(t, l, "ada grace")
+		must(t, l.Close())
+	}
+}

@@ -133,6 +133,7 @@ func lived(t *testing.T) []step {
 	add("Лев")
 	gone("grace")
 	add("grace")
+	must(t, l.Hold())
 	for i, bad := range strings.Fields("write sync create rename syncdir") {
 		r.bad = bad
 		if bad == "create" || bad == "rename" || bad == "syncdir" {
