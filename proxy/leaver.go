@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -66,8 +65,8 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		name, _ := identityOf(x)
 		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}
 		add := g.leavers.Add
-		if x.only != nil && x.tenant.guard.Released(guard.Deactivations).IsZero() { // its own try lets nobody go who is held
-			add = g.leavers.Again
+		if x.only != nil { // its own try comes behind no activation, and lets nobody go who is held
+			add = g.leavers.Tried
 		}
 		if !g.listed(left, add) {
 			x.unlisted = &left

@@ -322,24 +322,27 @@ func TestWhatWaitedThroughAnotherEpochIsNotSent(t *testing.T) {
 }
 
 // A try of the gateway itself that was under way, or in a copy of the list, when the list
-// was held lets nobody go.
+// was held lets nobody go, whatever a person releases meanwhile.
 func TestItsOwnTriesEndNoHold(t *testing.T) {
 	g := oneOfTwo(t) // it may not send
 	tenant := g.tenants[0]
 	if err := errors.Join(g.leavers.Add(leavers.Leaver{ID: "906", Tenant: tenant.name, Since: time.Now()}), g.supplanted()); err != nil {
 		t.Fatal(err)
 	}
-	x := g.beginFor(tenant)
-	x.Target, x.Token = scim.Target{Operation: scim.PatchUser, ID: "906"}, []byte("t")
-	x.Document = []byte(translate.Deactivation)
-	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
-	asked := false
-	x.only = func() bool { asked = true; return true }
-	if r := g.carryOut(x); r.Status != 429 || !asked {
-		t.Errorf("got %d", r.Status)
-	}
-	x.leave()
-	if l, _, open := g.leavers.Find("906"); !open || !l.Held {
-		t.Errorf("on the list: %t, held: %t", open, l.Held)
+	for _, released := range []time.Duration{0, time.Hour} {
+		tenant.guard.Release(guard.Deactivations, released)
+		x := g.beginFor(tenant)
+		x.Target, x.Token = scim.Target{Operation: scim.PatchUser, ID: "906"}, []byte("t")
+		x.Document = []byte(translate.Deactivation)
+		x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
+		asked := false
+		x.only = func() bool { asked = true; return true }
+		if r := g.carryOut(x); r.Status != 429 || !asked {
+			t.Errorf("released for %v: got %d", released, r.Status)
+		}
+		x.leave()
+		if l, _, open := g.leavers.Find("906"); !open || !l.Held {
+			t.Errorf("released for %v: on the list: %t, held: %t", released, open, l.Held)
+		}
 	}
 }

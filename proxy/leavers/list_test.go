@@ -307,3 +307,36 @@ func TestACrashWhileAllAreHeldLosesNobody(t *testing.T) {
 		must(t, l.Close())
 	}
 }
+
+// A try that nobody has asked for anew opens nothing, lets nobody go who is held, and is no
+// later deactivation.
+func TestATryChangesNothingButItsCount(t *testing.T) {
+	l, path := fresh(t)
+	must(t, l.Tried(leaver("nobody", 1)))
+	must(t, l.Add(leaver("ada", 2)))
+	must(t, l.Hold())
+	_, before, _ := l.Find("ada")
+	must(t, l.Tried(leaver("ada", 3)))
+	listed(t, l, "ada")
+	want := leaver("ada", 2)
+	want.Held, want.Tries = true, 1
+	if got, last, _ := l.Find("ada"); got != want || !last.Equal(before) {
+		t.Errorf("got %+v, added last at %v, want %+v at %v", got, last, want, before)
+	}
+	listed(t, afterCrash(t, path), "ada")
+}
+
+// A try is one at the disk as well, for who could not be made durable.
+func TestATryIsOneAtTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "leavers.jsonl")
+	r := &recorder{born: 1, names: map[string]int{}}
+	l, err := open(path, r.drive())
+	must(t, err)
+	defer l.Close()
+	r.bad = "write"
+	if err := l.Add(leaver("ada", 1)); err == nil {
+		t.Fatal("the disk works")
+	}
+	must(t, l.Tried(leaver("ada", 2)))
+	listed(t, afterCrash(t, path), "ada")
+}
