@@ -321,6 +321,39 @@ func TestWhatWaitedThroughAnotherEpochIsNotSent(t *testing.T) {
 	}
 }
 
+// What another gateway has sent may still be carried out: what AWS shows meanwhile closes no
+// deactivation.
+func TestAReadBeforeWritesArePossibleClosesNothing(t *testing.T) {
+	redis := redisFor(t)
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		_, _ = w.Write([]byte(`{"id":"906","active":false}`))
+	}))
+	defer aws.Close()
+	g := writes(t, redis, aws.URL)
+	if err := g.leavers.Add(leavers.Leaver{ID: "906", Tenant: defaultTenant, Since: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	read := func() (status int, open bool) {
+		x := g.begin()
+		x.Token, x.Method, x.Target = []byte("t"), "GET", scim.Target{Operation: scim.GetUser, ID: "906"}
+		defer x.leave()
+		return g.carryOut(x).Status, g.leavers.Has("906")
+	}
+	epoch := g.epoch()
+	says(t, redis, "HINCRBY", "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
+	eventually(t, "it is told", func() bool { return g.epoch() != epoch })
+	if status, open := read(); g.writer.May(true) == nil {
+		t.Skip("the machine is too slow")
+	} else if status != 200 || !open {
+		t.Errorf("got %d, on the list: %v", status, open)
+	}
+	eventually(t, "it writes", func() bool { return g.writer.May(true) == nil })
+	if status, open := read(); status != 200 || open {
+		t.Errorf("got %d, on the list: %v", status, open)
+	}
+}
+
 // A try of the gateway itself that was under way, or in a copy of the list, when the list
 // was held lets nobody go, whatever a person releases meanwhile.
 func TestItsOwnTriesEndNoHold(t *testing.T) {

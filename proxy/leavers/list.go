@@ -161,12 +161,12 @@ func (l *List) Hold() error {
 	return l.commit(seq)
 }
 
-// Done takes a leaver off the list and tells whether it was there. Why is one of
-// shown, gone and activated. When that can't be made durable, the leaver is off the
-// list all the same, but may be back after a restart.
-func (l *List) Done(id, why string) (was bool, err error) {
+// Done takes a leaver off the list, unless it was added after what says so was seen, and
+// tells whether it did. Why is one of shown, gone and activated. When that can't be made
+// durable, the leaver is off the list all the same, but may be back after a restart.
+func (l *List) Done(id, why string, seen time.Time) (was bool, err error) {
 	l.mu.Lock()
-	if l.open[id] == nil {
+	if e := l.open[id]; e == nil || e.last.After(seen) {
 		l.mu.Unlock()
 		return false, nil
 	}

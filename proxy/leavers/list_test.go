@@ -75,7 +75,7 @@ func listed(t *testing.T, l *List, want string) {
 
 func done(t *testing.T, l *List, id string, want bool) {
 	t.Helper()
-	if was, err := l.Done(id, "shown"); was != want || err != nil {
+	if was, err := l.Done(id, "shown", time.Now()); was != want || err != nil {
 		t.Errorf("%s is done: got %v, %v, want %v", id, was, err, want)
 	}
 }
@@ -339,4 +339,17 @@ func TestATryIsOneAtTheDisk(t *testing.T) {
 	}
 	must(t, l.Tried(leaver("ada", 2)))
 	listed(t, afterCrash(t, path), "ada")
+}
+
+// What was seen at a time says nothing about who was added later.
+func TestWhatWasSeenBeforeTakesNobodyOff(t *testing.T) {
+	l, _ := fresh(t)
+	must(t, l.Add(leaver("ada", 1)))
+	seen := time.Now()
+	must(t, l.Add(leaver("ada", 2)))
+	if was, err := l.Done("ada", "activated", seen); was || err != nil {
+		t.Errorf("got %v, %v", was, err)
+	}
+	listed(t, l, "ada")
+	done(t, l, "ada", true)
 }
