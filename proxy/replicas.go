@@ -112,7 +112,7 @@ func (g *Gateway) mayCall(x *Exchange, write bool) error {
 	if g.writer == nil {
 		return nil
 	}
-	err := g.writer.May(write)
+	err := g.writer.May(write || x.writes()) // a change that finds nothing to do is told as done
 	if err == nil && g.epoch() != x.epoch {
 		err = &writer.Refused{Role: writer.Writing, RetryAfter: soon}
 	}

@@ -321,6 +321,36 @@ func TestWhatWaitedThroughAnotherEpochIsNotSent(t *testing.T) {
 	}
 }
 
+// Before writes are possible, what finds nothing to do is not told as done either: what it
+// reads may be changed by what another has under way.
+func TestNoSuccessByReadsAloneBeforeWritesArePossible(t *testing.T) {
+	redis := redisFor(t)
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		if r.URL.Path == "/scim/v2/Users/906" {
+			_, _ = w.Write([]byte(`{"id":"906","active":true}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"itemsPerPage":0,"startIndex":1,"Resources":[]}`))
+	}))
+	defer aws.Close()
+	g := writes(t, redis, aws.URL)
+	epoch := g.epoch()
+	says(t, redis, "HINCRBY", "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
+	eventually(t, "it is told", func() bool { return g.epoch() != epoch })
+	x := g.begin()
+	x.Token, x.Target = []byte("t"), scim.Target{Operation: scim.PatchUser, ID: "906"}
+	x.Verdict.Nothing = true
+	_, err := g.plan(x)(g.do(x))
+	if g.writer.May(true) == nil {
+		t.Skip("the machine is too slow")
+	}
+	var failure *scim.CallError
+	if !errors.As(err, &failure) || failure.Reason != scim.Fenced {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What another gateway has sent may still be carried out: what AWS shows meanwhile closes no
 // deactivation.
 func TestAReadBeforeWritesArePossibleClosesNothing(t *testing.T) {
