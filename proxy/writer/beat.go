@@ -100,13 +100,14 @@ type heard struct {
 func (w *Writer) beat(ctx context.Context) {
 	was, now := w.State(), time.Now()
 	h, err := w.ask(ctx, was, now)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return
-	case err != nil:
-		if w.counted = 0; now.Sub(w.answer) > w.settings.Lease { // one answer that is lost is no outage
-			w.contact, w.behind = time.Time{}, time.Time{}
-		}
+	}
+	if now.Sub(w.answer) > w.settings.Lease { // one answer that is lost is no outage
+		w.contact, w.behind, w.counted = time.Time{}, time.Time{}, 0
+	}
+	if err != nil {
+		w.counted = 0
 		w.unreachable(was, now, err)
 		return
 	}
@@ -134,8 +135,10 @@ func (w *Writer) beat(ctx context.Context) {
 	switch h.what {
 	case "writing":
 		to := State{Role: Writing, Fence: h.fence, Other: w.settings.Name, until: now.Add(w.settings.Lease * 9 / 10)}
-		// Names of those who are gone, and questions that lay in a socket for long, count for a lease.
-		to.Full = w.settings.Without == "hold" || w.counted > beats
+		// Names of those who are gone, and questions that lay in a socket for long, count for a
+		// lease; so long another may write under one that Redis, back as it was earlier, has
+		// forgotten.
+		to.Full = w.counted > beats || w.settings.Without == "hold" && now.Sub(w.contact) >= w.settings.Lease
 		supplanted, another := h.before != w.fence || known > w.fence, h.fence != w.fence || w.wrote.Load()
 		w.fence = h.fence
 		if !w.become(to, supplanted) {

@@ -578,6 +578,26 @@ func TestHold(t *testing.T) {
 	a.becomes(Writing)
 }
 
+// A Redis that has come back as it was earlier may have forgotten the lease of another, which
+// lasts on: even under hold the whole pace is one's own only behind a lease of contact.
+func TestUnderHoldNobodyElseWritesBehindALeaseOfContact(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	v := newValve(t, s)
+	a := run(t, "a", v.Address, fileOf(t), func(s *Settings) { s.Without = "hold" })
+	for range 2 {
+		v.Turn(true)
+		a.becomes(Unsure)
+		time.Sleep(lease)
+		since := time.Now()
+		v.Turn(false)
+		eventually(t, "it has the whole pace", func() bool { return a.State().Full })
+		if took := time.Since(since); took < lease {
+			t.Errorf("it has the whole pace after %v", took)
+		}
+	}
+}
+
 // What was written alone is known in the next life.
 func TestWritesOfOneAloneOutliveIt(t *testing.T) {
 	t.Parallel()
