@@ -103,7 +103,7 @@ func (w *Writer) beat(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if now.Sub(w.answer) > w.settings.Lease { // one answer that is lost is no outage
+	if w.silence(now) > w.settings.Lease { // one answer that is lost is no outage
 		w.contact, w.behind, w.counted = time.Time{}, time.Time{}, 0
 	}
 	if err != nil {
@@ -183,7 +183,7 @@ func (w *Writer) ask(ctx context.Context, was State, now time.Time) (h heard, er
 		yes(!w.behind.IsZero() && now.Sub(w.behind) >= patience),
 		yes(w.wrote.Load()),
 		// An answer that was lost must not make the others believe that it still stands by.
-		yes(was.Role != Alone && now.Sub(w.answer) < w.settings.Lease)).Slice()
+		yes(was.Role != Alone && w.silence(now) < w.settings.Lease)).Slice()
 	if err != nil {
 		return heard{}, fmt.Errorf("cannot reach Redis: %w", err)
 	}
@@ -208,11 +208,16 @@ func parse(answer []any) (h heard, err error) {
 	return h, errors.Join(faults[:]...)
 }
 
+// silence is how long nothing was heard of Redis, by the clock that says more: the monotonic
+// one stands still while a machine sleeps, and the other one can be put back.
+func (w *Writer) silence(now time.Time) time.Duration {
+	return max(now.Sub(w.answer), now.Round(0).Sub(w.answer.Round(0)))
+}
+
 // unreachable is what a gateway becomes that hears nothing of Redis.
 func (w *Writer) unreachable(was State, now time.Time, err error) {
-	silence := now.Sub(w.answer)
 	// Not asleep for so long that another may have taken over and written.
-	ranOut := w.now.Load().Role == Writing && silence < w.settings.Lease+min(w.settings.Lease, w.settle)
+	ranOut := w.now.Load().Role == Writing && w.silence(now) < w.settings.Lease+min(w.settings.Lease, w.settle)
 	to, supplanted := was, false
 	switch {
 	case w.now.Load().Role == Writing && was.Role == Writing:
@@ -225,8 +230,9 @@ func (w *Writer) unreachable(was State, now time.Time, err error) {
 		to.Role = Unsure
 	case ranOut:
 		to = State{Role: Alone, Fence: w.fence}
-	// The one that writes has taken back its pace by then.
-	case silence >= 3*w.settings.Lease:
+	// The one that writes has taken back its pace by then. A clock that was put forward, and a
+	// network that is not there yet behind a sleep, are no silence.
+	case now.Sub(w.answer) >= 3*w.settings.Lease:
 		to, supplanted = State{Role: Alone, Fence: w.fence}, true
 	}
 	to.Err = err

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 
@@ -237,6 +238,46 @@ func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
 	state.until = time.Now().Round(0).Add(-time.Second) // by the clock on the wall: the other one stands still while a machine sleeps
 	if asleep.May(true) == nil {
 		t.Error("something passes under a lease that has run out by the clock on the wall")
+	}
+}
+
+// asleep is a time as a machine has it that has slept for so many seconds since: the monotonic
+// clock stood still. The time package has no way to say so.
+func asleep(t *testing.T, at time.Time, seconds int) time.Time {
+	t.Helper()
+	slept := at
+	*(*uint64)(unsafe.Pointer(&slept)) -= uint64(seconds) << 30 // its first word has them above the nanoseconds
+	if at.Sub(slept) != 0 || at.Round(0).Sub(slept.Round(0)) != time.Duration(seconds)*time.Second {
+		t.Fatal("times are not kept as they were")
+	}
+	return slept
+}
+
+// A gateway that has slept while another may have taken over and written doesn't go on with
+// what was announced before, though it hears nothing of Redis.
+func TestWhoHasSleptGoesOnWithNothing(t *testing.T) {
+	supplanted := false
+	w, err := Open(Settings{Redis: "redis://127.0.0.1:1", Lease: 10 * lease}, 30*lease, "", func(_ State, is bool) error {
+		supplanted = supplanted || is
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.redis.Close()
+	now := time.Now()
+	before := State{Role: Writing, Fence: 7, until: asleep(t, now.Add(9*lease), 600)}
+	w.fence, w.seen, w.answer = 7, 7, asleep(t, now, 600)
+	w.now.Store(&before)
+	for range 2 { // the second time, it has waited for Redis in vain
+		w.unreachable(w.State(), now, errors.New("no network yet"))
+		if w.Leaves(before) == nil {
+			t.Error("a write of before the sleep leaves")
+		}
+		now = now.Add(30 * lease)
+	}
+	if w.State().Role != Alone || !supplanted {
+		t.Errorf("in the end it is %v, supplanted: %v", w.State().Role, supplanted)
 	}
 }
 
