@@ -126,7 +126,9 @@ func (w *Writer) beat(ctx context.Context) {
 	if w.counted++; h.others < w.settings.Count-1 {
 		w.counted = 0
 	}
-	if was.Role != Alone && h.what != "writing" && h.fence > 0 { // else another write may be on its way out, or nobody was told
+	// Unless a write may have left meanwhile, since a lease runs out and one goes on alone, or
+	// Redis knows less and nobody was told.
+	if w.now.Load().Role < Writing && h.what != "writing" && h.fence > 0 {
 		w.told()
 	}
 	if h.what == "standby" && w.fence > h.after && w.fence < h.fence { // Redis has forgotten this one's lease, and the other doesn't know of it

@@ -475,6 +475,43 @@ func TestAnEmptyRedisTellsNobody(t *testing.T) {
 	eventually(t, "a is told", func() bool { return b.redis.HGet(t.Context(), b.keys()[0], "fence").Val() == "4" })
 }
 
+// A write that leaves alone while Redis is asked, in a question that says nothing of it, is told
+// with the next one.
+func TestWhatIsWrittenDuringAQuestionIsTold(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	v := newValve(t, s)
+	s.do("HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "9", "after", "3")
+	w, err := Open(Settings{Redis: "redis://" + v.Address, Name: "a", Lease: 10 * lease}, lease, fileOf(t), func(State, bool) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.redis.Close()
+	w.beat(t.Context()) // connects
+	now := time.Now()
+	w.fence = 3
+	w.now.Store(&State{Role: Writing, Fence: 3, until: now.Add(lease / 4), alone: now.Add(10 * lease)})
+	v.Late.Store(int64(lease))
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		w.beat(t.Context())
+	}()
+	eventually(t, "it is alone", func() bool { return w.State().Role != Writing })
+	if alone := w.State(); alone.Role != Alone || w.Leaves(alone) != nil {
+		t.Fatalf("it is %v, and may not write", alone.Role)
+	}
+	<-asked
+	if w.State().Role != Standby {
+		t.Fatalf("it is %v", w.State().Role)
+	}
+	v.Late.Store(0)
+	w.beat(t.Context())
+	if fence := w.redis.HGet(t.Context(), w.keys()[0], "fence").Val(); fence != "10" {
+		t.Errorf("the other is not told: the number is %s", fence)
+	}
+}
+
 // A write that was announced in one state is not sent in another behind which somebody else
 // may have written.
 func TestAWriteBelongsToItsLease(t *testing.T) {
