@@ -541,7 +541,7 @@ func TestDoubtsAreAskedAboutAgain(t *testing.T) {
 		}
 		doubts := &g.tenants[0].unsettled
 		doubts.add(&inDoubt{intent: audit.Record{Exchange: "x", Op: scim.PatchUser.String(), Resource: "Users/ada"}})
-		g.settle(g.tenants[0], []byte("a-token"), doubts.take(time.Now(), 1))
+		g.settle(g.tenants[0], []byte("a-token"), doubts.take(time.Now(), 1), time.Now())
 		asked := time.Now()
 		for n, after := range []time.Duration{againAfter - 1, againAfter} {
 			if due := doubts.take(asked.Add(after), 1); len(due) != n {

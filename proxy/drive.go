@@ -75,7 +75,8 @@ func (g *Gateway) askAbout(st *store) {
 	}
 	for _, t := range g.tenants {
 		if t.store == st && t.keeper != nil && !t.inForce(time.Now()).Plain {
-			g.settle(t, t.keeper.Upstream(), t.unsettled.take(time.Now(), askAtOnce))
+			now := time.Now()
+			g.settle(t, t.keeper.Upstream(), t.unsettled.take(now, askAtOnce), now)
 			return
 		}
 	}

@@ -61,6 +61,7 @@ type Exchange struct {
 	adopts    string          // the id of the user that a create takes over
 	doubt     bool            // a call was sent of which it isn't known what became
 	wrote     int             // writes that AWS carried out
+	quiet     bool            // a read of a user, which began when nobody changed the user
 	unlisted  *leavers.Leaver // a deactivation that is not confirmed, and that the list could not take
 	vital     bool            // a call took access away, so the records have the last of the disk
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -75,8 +76,11 @@ func (x *Exchange) detached() *Exchange {
 // performLong carries out a change of a group in a goroutine of its own, or joins the
 // one that does, and waits for it as long as the client does.
 func (g *Gateway) performLong(x *Exchange) *Reply {
+	if err := g.mayCall(x, true); err != nil { // nor may it tell what it has done before
+		return g.failed(x, err)
+	}
 	about := x.tenant.url + " " + x.laneKey()
-	key := x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + x.actor + " " + g.journal.Digest(x.Document)
+	key := strconv.FormatUint(x.epoch, 10) + " " + x.tenant.name + " " + x.Target.Operation.String() + " " + x.Target.Resource() + " " + x.actor + " " + g.journal.Digest(x.Document)
 	g.jobs.supersede(about, key)
 	j := g.jobs.join(key)
 	if j == nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/scimgate/scimgate/proxy/guard"
 	"github.com/scimgate/scimgate/proxy/leavers"
 	"github.com/scimgate/scimgate/proxy/translate"
 	"github.com/scimgate/scimgate/rules/scim"
@@ -70,8 +69,8 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 		name, _ := identityOf(x)
 		left := leavers.Leaver{ID: id, Tenant: x.tenant.name, Name: x.masked(name), Exchange: x.ID, Since: time.Now().UTC(), Held: held(err)}
 		add := g.leavers.Add
-		if x.only != nil && x.tenant.guard.Released(guard.Deactivations).IsZero() { // its own try lets nobody go who is held
-			add = g.leavers.Again
+		if x.only != nil { // its own try comes behind no activation, and lets nobody go who is held
+			add = g.leavers.Tried
 		}
 		if !g.listed(left, add) {
 			x.unlisted = &left
@@ -80,9 +79,15 @@ func (g *Gateway) watchLeavers(x *Exchange, resp scim.Response, err error) {
 	case (op.Is(scim.ReplaceUser|scim.PatchUser) || op == scim.CreateUser && x.adopts != "") && resp.OK() && x.Verdict.Activates:
 		x.tenant.inactive.remove(id)
 		g.noLeaver(x.tenant, id, "activated", x.entered)
-	case op == scim.GetUser && (gone || resp.OK() && inactive):
+	case op == scim.GetUser && x.quiet && (gone || resp.OK() && inactive):
 		g.noLeaver(x.tenant, id, "shown", x.Began)
 	}
+}
+
+// quiet tells whether a read of a user that begins now shows what was asked for last: no
+// write of the user is under way, waits, or may still be carried out.
+func (g *Gateway) quiet(x *Exchange) bool {
+	return !x.tenant.lanes.Busy(x.laneKey()) && (g.writer == nil || g.writer.May(true) == nil)
 }
 
 // ofStore tells whether a tenant of that name has the same identity store.
@@ -104,10 +109,10 @@ func (g *Gateway) noLeaver(t *Tenant, id, why string, seen time.Time) {
 	if g.leavers.Len() == 0 {
 		return
 	}
-	if l, last, open := g.leavers.Find(id); !open || !g.ofStore(l.Tenant, t) || last.After(seen) {
+	if l, _, open := g.leavers.Find(id); !open || !g.ofStore(l.Tenant, t) {
 		return
 	}
-	was, err := g.leavers.Done(id, why)
+	was, err := g.leavers.Done(id, why, seen)
 	if err != nil {
 		g.log.Error().Err(err).Msg("cannot keep the list of open deactivations")
 	}

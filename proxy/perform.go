@@ -47,6 +47,7 @@ func (g *Gateway) carryOut(x *Exchange) *Reply {
 	if x.only != nil && !x.only() {
 		return &Reply{}
 	}
+	x.quiet = x.Target.Operation == scim.GetUser && g.quiet(x)
 	resp, err := g.plan(x)(g.do(x))
 	if err == nil && !x.policy.Observe && !x.policy.Plain {
 		resp, err = g.filled(x, resp)

@@ -112,22 +112,23 @@ func (g *Gateway) mayCall(x *Exchange, write bool) error {
 	if g.writer == nil {
 		return nil
 	}
-	err := g.writer.May(write)
+	err := g.writer.May(write || x.writes()) // a change that finds nothing to do is told as done
 	if err == nil && g.epoch() != x.epoch {
 		err = &writer.Refused{Role: writer.Writing, RetryAfter: soon}
 	}
 	return fenced(err)
 }
 
-// leaves is asked right before the first byte of a call leaves; nil: there is one gateway.
+// leaves is asked right before the first byte of a call leaves, which may have waited for its
+// budget since it was announced; nil: there is one gateway.
 func (g *Gateway) leaves(x *Exchange, c *call) func() error {
-	switch {
-	case g.writer == nil:
+	if g.writer == nil {
 		return nil
-	case !c.Write:
-		return func() error { return g.writer.May(false) }
 	}
 	return func() error {
+		if err := g.mayCall(x, c.Write); err != nil || !c.Write {
+			return err
+		}
 		if x.only != nil && !x.only() { // another may have written while it waited
 			return &writer.Refused{Role: writer.Writing, RetryAfter: soon}
 		}

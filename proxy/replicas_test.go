@@ -289,25 +289,123 @@ func TestAPlanEndsWithItsEpoch(t *testing.T) {
 	}
 }
 
+// Nor what waited for its budget when that was so, though it is announced anew.
+func TestWhatWaitedThroughAnotherEpochIsNotSent(t *testing.T) {
+	redis := redisFor(t)
+	var sent atomic.Int64
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		if sent.Add(1) == 1 {
+			w.Header().Set("Retry-After", "4")
+			w.WriteHeader(429)
+		}
+		_, _ = w.Write([]byte(`{"id":"906","active":false}`))
+	}))
+	defer aws.Close()
+	g := writes(t, redis, aws.URL)
+	x := g.begin()
+	x.Token, x.Target = []byte("t"), scim.Target{Operation: scim.PatchUser, ID: "906"}
+	done := make(chan error, 1)
+	go func() {
+		_, err := g.do(x)(scim.Request{Target: x.Target, Body: []byte(`{"active":false}`)})
+		done <- err
+	}()
+	eventually(t, "it is throttled", func() bool { return sent.Load() == 1 })
+	says(t, redis, "HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "99999999999")
+	eventually(t, "it stands by", func() bool { return g.writer.State().Role == writer.Standby })
+	says(t, redis, "HSET", "{scimgate}:writer", "holder", "", "until", "0")
+	eventually(t, "it writes again", func() bool { return g.writer.May(true) == nil && g.epoch() != x.epoch })
+	var failure *scim.CallError
+	if err := <-done; !errors.As(err, &failure) || failure.Reason != scim.Fenced || sent.Load() != 1 {
+		t.Errorf("got %v after %d calls", err, sent.Load())
+	}
+}
+
+// Before writes are possible, what finds nothing to do is not told as done either: what it
+// reads may be changed by what another has under way.
+func TestNoSuccessByReadsAloneBeforeWritesArePossible(t *testing.T) {
+	redis := redisFor(t)
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		if r.URL.Path == "/scim/v2/Users/906" {
+			_, _ = w.Write([]byte(`{"id":"906","active":true}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"itemsPerPage":0,"startIndex":1,"Resources":[]}`))
+	}))
+	defer aws.Close()
+	g := writes(t, redis, aws.URL)
+	epoch := g.epoch()
+	says(t, redis, "HINCRBY", "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
+	eventually(t, "it is told", func() bool { return g.epoch() != epoch })
+	x := g.begin()
+	x.Token, x.Target = []byte("t"), scim.Target{Operation: scim.PatchUser, ID: "906"}
+	x.Verdict.Nothing = true
+	_, err := g.plan(x)(g.do(x))
+	if g.writer.May(true) == nil {
+		t.Skip("the machine is too slow")
+	}
+	var failure *scim.CallError
+	if !errors.As(err, &failure) || failure.Reason != scim.Fenced {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What another gateway has sent may still be carried out: what AWS shows meanwhile closes no
+// deactivation.
+func TestAReadBeforeWritesArePossibleClosesNothing(t *testing.T) {
+	redis := redisFor(t)
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		_, _ = w.Write([]byte(`{"id":"906","active":false}`))
+	}))
+	defer aws.Close()
+	g := writes(t, redis, aws.URL)
+	if err := g.leavers.Add(leavers.Leaver{ID: "906", Tenant: defaultTenant, Since: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	read := func() (status int, open bool) {
+		x := g.begin()
+		x.Token, x.Method, x.Target = []byte("t"), "GET", scim.Target{Operation: scim.GetUser, ID: "906"}
+		defer x.leave()
+		return g.carryOut(x).Status, g.leavers.Has("906")
+	}
+	epoch := g.epoch()
+	says(t, redis, "HINCRBY", "{scimgate}:writer", "fence", 1) // as another tells of what it has written alone
+	eventually(t, "it is told", func() bool { return g.epoch() != epoch })
+	if status, open := read(); g.writer.May(true) == nil {
+		t.Skip("the machine is too slow")
+	} else if status != 200 || !open {
+		t.Errorf("got %d, on the list: %v", status, open)
+	}
+	eventually(t, "it writes", func() bool { return g.writer.May(true) == nil })
+	if status, open := read(); status != 200 || open {
+		t.Errorf("got %d, on the list: %v", status, open)
+	}
+}
+
 // A try of the gateway itself that was under way, or in a copy of the list, when the list
-// was held lets nobody go.
+// was held lets nobody go, whatever a person releases meanwhile.
 func TestItsOwnTriesEndNoHold(t *testing.T) {
 	g := oneOfTwo(t) // it may not send
 	tenant := g.tenants[0]
 	if err := errors.Join(g.leavers.Add(leavers.Leaver{ID: "906", Tenant: tenant.name, Since: time.Now()}), g.supplanted()); err != nil {
 		t.Fatal(err)
 	}
-	x := g.beginFor(tenant)
-	x.Target, x.Token = scim.Target{Operation: scim.PatchUser, ID: "906"}, []byte("t")
-	x.Document = []byte(translate.Deactivation)
-	x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
-	asked := false
-	x.only = func() bool { asked = true; return true }
-	if r := g.carryOut(x); r.Status != 429 || !asked {
-		t.Errorf("got %d", r.Status)
-	}
-	x.leave()
-	if l, _, open := g.leavers.Find("906"); !open || !l.Held {
-		t.Errorf("on the list: %t, held: %t", open, l.Held)
+	for _, released := range []time.Duration{0, time.Hour} {
+		tenant.guard.Release(guard.Deactivations, released)
+		x := g.beginFor(tenant)
+		x.Target, x.Token = scim.Target{Operation: scim.PatchUser, ID: "906"}, []byte("t")
+		x.Document = []byte(translate.Deactivation)
+		x.Body, x.Verdict.Document, x.Verdict.Deactivates = x.Document, x.Document, true
+		asked := false
+		x.only = func() bool { asked = true; return true }
+		if r := g.carryOut(x); r.Status != 429 || !asked {
+			t.Errorf("released for %v: got %d", released, r.Status)
+		}
+		x.leave()
+		if l, _, open := g.leavers.Find("906"); !open || !l.Held {
+			t.Errorf("released for %v: on the list: %t, held: %t", released, open, l.Held)
+		}
 	}
 }

@@ -259,6 +259,29 @@ func TestAnActivationClosesNoLaterDeactivation(t *testing.T) {
 	}
 }
 
+// A try of the gateway itself that fails beside an activation keeps nobody on the list, and
+// puts nobody there.
+func TestItsOwnTriesOpenNothing(t *testing.T) {
+	g, _, _ := idle(t)
+	leaves, activates, own := g.begin(), g.begin(), g.begin()
+	for _, x := range []*Exchange{leaves, activates, own} {
+		x.Target = scim.Target{Operation: scim.PatchUser, ID: "ada"}
+	}
+	leaves.Verdict.Deactivates, activates.Verdict.Activates, own.Verdict.Deactivates = true, true, true
+	own.only = func() bool { return true }
+	g.watchLeavers(leaves, scim.Response{}, &scim.CallError{Reason: scim.PacedOut})
+	activates.entered = time.Now()
+	g.watchLeavers(own, scim.Response{}, &scim.CallError{Reason: scim.PacedOut}) // it waited in vain for the activation's lane
+	g.watchLeavers(activates, scim.Response{Status: 200, Body: []byte(`{"active":true}`)}, nil)
+	if g.leavers.Has("ada") {
+		t.Error("a user who was activated would be deactivated again")
+	}
+	g.watchLeavers(own, scim.Response{}, &scim.CallError{Reason: scim.PacedOut})
+	if g.leavers.Has("ada") || own.unlisted != nil {
+		t.Error("a user who was activated is on the list again")
+	}
+}
+
 // The library's own bound on connections, beyond which it answers in plain text, counts those
 // that are closed and not yet forgotten: it has to be far from what the listener lets in.
 func TestTheLibrarysOwnBoundIsFarAway(t *testing.T) {

@@ -39,6 +39,8 @@ type unsettled struct {
 	list    []*inDoubt
 	asking  bool
 	asked   []*inDoubt // about which somebody asks now
+
+	busy func(resource string) bool // tells whether somebody changes it; or nil
 }
 
 // inDoubt is one of them.
@@ -76,7 +78,8 @@ func (u *unsettled) count() { u.n.Store(int64(len(u.list) + len(u.asked))) }
 
 // take hands out those that may be asked about now, so many at most, to one caller at a
 // time, who calls rested in the end if there are any. One of them is its caller's until it
-// is claimed, put back, or overtaken.
+// is claimed, put back, or overtaken. What takes access away is asked about when nobody
+// changes the user: AWS then shows what was asked for last.
 func (u *unsettled) take(now time.Time, most int) []*inDoubt {
 	if u.n.Load() == 0 {
 		return nil
@@ -87,7 +90,7 @@ func (u *unsettled) take(now time.Time, most int) []*inDoubt {
 		return nil
 	}
 	u.list = slices.DeleteFunc(u.list, func(d *inDoubt) bool {
-		due := len(u.asked) < most && !now.Before(d.from)
+		due := len(u.asked) < most && !now.Before(d.from) && (!d.intent.Revokes || u.busy == nil || !u.busy(d.intent.Resource))
 		if due {
 			u.asked = append(u.asked, d)
 		}
@@ -199,7 +202,8 @@ func (g *Gateway) settleWith(x *Exchange) {
 	if x.tenant.unsettled.n.Load() == 0 || !g.undisturbed() || len(x.Token) == 0 || !x.known || x.policy.Observe || x.policy.Plain {
 		return
 	}
-	due := x.tenant.unsettled.take(time.Now(), maxUnsettled)
+	now := time.Now()
+	due := x.tenant.unsettled.take(now, maxUnsettled)
 	if len(due) == 0 {
 		return
 	}
@@ -207,12 +211,12 @@ func (g *Gateway) settleWith(x *Exchange) {
 	g.jobs.all.Add(1)
 	go func() {
 		defer g.jobs.all.Done()
-		g.settle(x.tenant, token, due)
+		g.settle(x.tenant, token, due, now)
 	}()
 }
 
-// settle asks about each, and tells the log.
-func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
+// settle asks about each of those that were due at a time, and tells the log.
+func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt, at time.Time) {
 	if len(due) == 0 {
 		return
 	}
@@ -240,7 +244,7 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt) {
 				settled = translate.Untold // it may have been made, found, and deleted
 			}
 			if asked.Revokes && out {
-				g.noLeaver(t, asked.ID, "shown", x.Began)
+				g.noLeaver(t, asked.ID, "shown", at)
 			}
 			g.tellSettled(t, d, settled, "")
 			return nil

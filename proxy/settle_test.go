@@ -1,11 +1,19 @@
 package proxy
 
 import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/leavers"
+	"github.com/scimgate/scimgate/proxy/pace"
 	"github.com/scimgate/scimgate/proxy/translate"
+	"github.com/scimgate/scimgate/proxy/upstream"
 	"github.com/scimgate/scimgate/rules/scim"
 )
 
@@ -76,6 +84,82 @@ func TestWhatWasFoundOutIsTold(t *testing.T) {
 	u.rested() // without a claim: it was ended before
 	if due := u.take(now.Add(2*againAfter), 2); len(due) != 2 || u.n.Load() != 2 {
 		t.Errorf("got %v, want both", due)
+	}
+}
+
+// inactiveAt is a gateway in front of an AWS that shows everybody as inactive, with a user on
+// the list of open deactivations whom somebody is about to change.
+func inactiveAt(t *testing.T) (g *Gateway, changes *pace.Turn) {
+	t.Helper()
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		_, _ = io.WriteString(w, `{"id":"906","active":false}`)
+	}))
+	t.Cleanup(aws.Close)
+	g, err := New(Settings{Upstream: upstream.Settings{URL: aws.URL + "/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl")}}, Policy{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		g.closeStores(true)
+		if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if changes, err = g.tenants[0].lanes.Enter(time.Now(), pace.InOrder, "Users/906"); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.leavers.Add(leavers.Leaver{ID: "906", Tenant: defaultTenant, Since: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	return g, changes
+}
+
+// What AWS shows before an activation that is under way says nothing about a deactivation that
+// waits behind it.
+func TestAReadBesideAWriteClosesNothing(t *testing.T) {
+	g, activates := inactiveAt(t)
+	for _, busy := range []bool{true, false} {
+		x := g.begin()
+		x.Token, x.Method, x.Target = []byte("t"), "GET", scim.Target{Operation: scim.GetUser, ID: "906"}
+		if r := g.carryOut(x); r.Status != 200 {
+			t.Fatalf("got %d %s", r.Status, r.Body)
+		}
+		x.leave()
+		if open := g.leavers.Has("906"); open != busy {
+			t.Errorf("somebody changes the user: %v, on the list: %v", busy, open)
+		}
+		activates.Leave(0)
+	}
+}
+
+// Nor does it settle a doubt.
+func TestADoubtIsNotSettledBesideAWrite(t *testing.T) {
+	g, activates := inactiveAt(t)
+	tenant := g.tenants[0]
+	tenant.unsettled.add(&inDoubt{intent: audit.Record{Exchange: "E", Op: scim.PatchUser.String(), Resource: "Users/906", Revokes: true}})
+	for _, busy := range []bool{true, false} {
+		now := time.Now()
+		due := tenant.unsettled.take(now, 1)
+		if g.settle(tenant, []byte("t"), due, now); (len(due) == 0) != busy || g.leavers.Has("906") != busy {
+			t.Errorf("somebody changes the user: %v, asked about %d", busy, len(due))
+		}
+		activates.Leave(0)
+	}
+}
+
+// What AWS showed says nothing about a deactivation that has come since the doubt was due.
+func TestADoubtClosesNoLaterDeactivation(t *testing.T) {
+	g, activates := inactiveAt(t)
+	activates.Leave(0)
+	tenant, now := g.tenants[0], time.Now()
+	tenant.unsettled.add(&inDoubt{intent: audit.Record{Exchange: "E", Op: scim.PatchUser.String(), Resource: "Users/906", Revokes: true}})
+	due := tenant.unsettled.take(now, 1)
+	if err := g.leavers.Add(leavers.Leaver{ID: "906", Tenant: tenant.name, Since: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if g.settle(tenant, []byte("t"), due, now); len(due) != 1 || !g.leavers.Has("906") {
+		t.Errorf("asked about %d, on the list: %v", len(due), g.leavers.Has("906"))
 	}
 }
 

@@ -127,6 +127,7 @@ func newStore(s *TenantSettings, shared bool) (*store, error) {
 		return nil, fmt.Errorf("pace: %w", err)
 	}
 	st.memory.Protect(st.protects)
+	st.unsettled.busy = st.lanes.Busy
 	return st, nil
 }
 

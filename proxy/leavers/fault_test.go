@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 var errDisk = errors.New("the disk is full")
@@ -137,10 +138,10 @@ func TestNothingDurableIsLostByAFault(t *testing.T) {
 			check(a, true, l.Add(leaver(a, n)))
 			check(b, true, l.Add(leaver(b, n)))
 			check(b, true, l.Add(leaver(b, n)))
-			_, err := l.Done(a, "shown")
+			_, err := l.Done(a, "shown", time.Now())
 			check(a, false, err)
 		}
-		_, err = l.Done("early", "gone")
+		_, err = l.Done("early", "gone", time.Now())
 		check("early", false, err)
 		seen[disk.what] = true
 		listed(t, l, "b0 b1 b2")

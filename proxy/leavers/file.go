@@ -27,6 +27,10 @@ type closed struct {
 	Why string `json:"why"`
 }
 
+// held is why one is closed that begins anew in the next line, as one who waits for a
+// person: a line of open alone would not hold who is there already.
+const held = "held"
+
 func encode(l line) ([]byte, error) {
 	text, err := json.Marshal(l)
 	return append(text, '\n'), err
@@ -137,6 +141,10 @@ func (l *List) replay(text []byte) bool {
 			e.Held = e.Held && a.Open.Held
 		} else {
 			l.open[a.Open.ID] = &entry{Leaver: *a.Open}
+		}
+	case a.Closed != nil && a.Closed.ID != "" && a.Open == nil && a.Closed.Why == held: // of the line behind it a crash may have left nothing
+		if e := l.open[a.Closed.ID]; e != nil {
+			e.Held = true
 		}
 	case a.Closed != nil && a.Closed.ID != "" && a.Open == nil:
 		delete(l.open, a.Closed.ID)

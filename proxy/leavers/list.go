@@ -85,6 +85,21 @@ func (l *List) Add(leaver Leaver) error { return l.add(leaver, false) }
 // Again is [List.Add] for another try at one who is there: who is held stays so.
 func (l *List) Again(leaver Leaver) error { return l.add(leaver, true) }
 
+// Tried is [List.Add] for a try that nobody has asked for anew: who is there counts it and
+// stays as it is, also as to when it was added last; nobody else is put there.
+func (l *List) Tried(leaver Leaver) error {
+	l.mu.Lock()
+	e := l.open[leaver.ID]
+	if e == nil {
+		l.mu.Unlock()
+		return nil
+	}
+	e.Tries++
+	seq := l.toDisk(e)
+	l.mu.Unlock()
+	return l.commit(seq)
+}
+
 func (l *List) add(leaver Leaver, again bool) error {
 	if n := len(leaver.ID); n == 0 || n > idBytes || !utf8.ValidString(leaver.ID) {
 		return fmt.Errorf("%w: it has %d bytes, and must be text of 1 to %d", ErrNoID, n, idBytes)
@@ -115,11 +130,8 @@ func (l *List) add(leaver Leaver, again bool) error {
 			e.Held = false
 			e.seq = l.join(added)
 		}
-		if e.seq > l.durable && e.seq <= l.failed {
-			e.seq = l.join(nil) // another try at the disk
-		}
 	}
-	seq := e.seq
+	seq := l.toDisk(e)
 	l.mu.Unlock()
 	return l.commit(seq)
 }
@@ -134,8 +146,7 @@ func (l *List) Hold() error {
 			continue
 		}
 		e.Held = true
-		// A line can't hold who is on the list already, so it ends and begins anew.
-		end, err := encode(line{Closed: &closed{ID: id, Why: "held"}})
+		end, err := encode(line{Closed: &closed{ID: id, Why: held}})
 		begin, also := encode(line{Open: &e.Leaver})
 		if err = errors.Join(err, also); err != nil {
 			panic("BUG: a leaver is not JSON: " + err.Error())
@@ -150,12 +161,12 @@ func (l *List) Hold() error {
 	return l.commit(seq)
 }
 
-// Done takes a leaver off the list and tells whether it was there. Why is one of
-// shown, gone and activated. When that can't be made durable, the leaver is off the
-// list all the same, but may be back after a restart.
-func (l *List) Done(id, why string) (was bool, err error) {
+// Done takes a leaver off the list, unless it was added after what says so was seen, and
+// tells whether it did. Why is one of shown, gone and activated. When that can't be made
+// durable, the leaver is off the list all the same, but may be back after a restart.
+func (l *List) Done(id, why string, seen time.Time) (was bool, err error) {
 	l.mu.Lock()
-	if l.open[id] == nil {
+	if e := l.open[id]; e == nil || e.last.After(seen) {
 		l.mu.Unlock()
 		return false, nil
 	}
@@ -168,6 +179,15 @@ func (l *List) Done(id, why string) (was bool, err error) {
 	seq := l.join(done)
 	l.mu.Unlock()
 	return true, l.commit(seq)
+}
+
+// toDisk is called with mu held, and returns the change that an entry is durable with; one
+// that has failed is tried again.
+func (l *List) toDisk(e *entry) (seq uint64) {
+	if e.seq > l.durable && e.seq <= l.failed {
+		e.seq = l.join(nil)
+	}
+	return e.seq
 }
 
 // join is called with mu held.

@@ -75,7 +75,7 @@ func listed(t *testing.T, l *List, want string) {
 
 func done(t *testing.T, l *List, id string, want bool) {
 	t.Helper()
-	if was, err := l.Done(id, "shown"); was != want || err != nil {
+	if was, err := l.Done(id, "shown", time.Now()); was != want || err != nil {
 		t.Errorf("%s is done: got %v, %v, want %v", id, was, err, want)
 	}
 }
@@ -285,4 +285,71 @@ func TestAllAreHeld(t *testing.T) {
 	if a, _, _ := l.Find("a"); a.Held {
 		t.Error("who is asked for again is held")
 	}
+}
+
+// Wherever a crash cuts off the lines that hold all, nobody is off the list.
+func TestACrashWhileAllAreHeldLosesNobody(t *testing.T) {
+	l, path := fresh(t)
+	must(t, l.Add(leaver("ada", 1)))
+	must(t, l.Add(leaver("grace", 2)))
+	before, err := os.ReadFile(path)
+	must(t, err)
+	must(t, l.Hold())
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if len(after) <= len(before) || !strings.HasPrefix(string(after), string(before)) {
+		t.Fatalf("got %s behind %s, want more lines", after, before)
+	}
+	for n := len(before); n <= len(after) && !t.Failed(); n++ {
+		l, err := holding(t, string(after[:n]))
+		must(t, err)
+		listed(t, l, "ada grace")
+		must(t, l.Close())
+	}
+}
+
+// A try that nobody has asked for anew opens nothing, lets nobody go who is held, and is no
+// later deactivation.
+func TestATryChangesNothingButItsCount(t *testing.T) {
+	l, path := fresh(t)
+	must(t, l.Tried(leaver("nobody", 1)))
+	must(t, l.Add(leaver("ada", 2)))
+	must(t, l.Hold())
+	_, before, _ := l.Find("ada")
+	must(t, l.Tried(leaver("ada", 3)))
+	listed(t, l, "ada")
+	want := leaver("ada", 2)
+	want.Held, want.Tries = true, 1
+	if got, last, _ := l.Find("ada"); got != want || !last.Equal(before) {
+		t.Errorf("got %+v, added last at %v, want %+v at %v", got, last, want, before)
+	}
+	listed(t, afterCrash(t, path), "ada")
+}
+
+// A try is one at the disk as well, for who could not be made durable.
+func TestATryIsOneAtTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "leavers.jsonl")
+	r := &recorder{born: 1, names: map[string]int{}}
+	l, err := open(path, r.drive())
+	must(t, err)
+	defer l.Close()
+	r.bad = "write"
+	if err := l.Add(leaver("ada", 1)); err == nil {
+		t.Fatal("the disk works")
+	}
+	must(t, l.Tried(leaver("ada", 2)))
+	listed(t, afterCrash(t, path), "ada")
+}
+
+// What was seen at a time says nothing about who was added later.
+func TestWhatWasSeenBeforeTakesNobodyOff(t *testing.T) {
+	l, _ := fresh(t)
+	must(t, l.Add(leaver("ada", 1)))
+	seen := time.Now()
+	must(t, l.Add(leaver("ada", 2)))
+	if was, err := l.Done("ada", "activated", seen); was || err != nil {
+		t.Errorf("got %v, %v", was, err)
+	}
+	listed(t, l, "ada")
+	done(t, l, "ada", true)
 }

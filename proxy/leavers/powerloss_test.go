@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recorder notes the steps of a list on its disk, and fails those that it is to fail.
@@ -124,7 +125,7 @@ func lived(t *testing.T) []step {
 	}
 	gone := func(id string) {
 		r.note(id, false, errDisk)
-		_, err := l.Done(id, "shown")
+		_, err := l.Done(id, "shown", time.Now())
 		r.note(id, false, err)
 	}
 	begin()
@@ -133,6 +134,7 @@ func lived(t *testing.T) []step {
 	add("Лев")
 	gone("grace")
 	add("grace")
+	must(t, l.Hold())
 	for i, bad := range strings.Fields("write sync create rename syncdir") {
 		r.bad = bad
 		if bad == "create" || bad == "rename" || bad == "syncdir" {

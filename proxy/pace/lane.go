@@ -260,6 +260,13 @@ func (l *Lanes) open(n *lane) {
 	l.advance([]*lane{n})
 }
 
+// Busy tells whether a lane is held, waited for or settling.
+func (l *Lanes) Busy(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lanes[key] != nil
+}
+
 // Len returns how many lanes are held, waited for or settling.
 func (l *Lanes) Len() int {
 	l.mu.Lock()

@@ -180,6 +180,27 @@ func TestLanesAreBounded(t *testing.T) {
 	})
 }
 
+// A lane is busy for as long as what was asked for may still be carried out.
+func TestALaneIsBusyUntilItHasSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLanes(Bounds{})
+		f := func(want bool) {
+			t.Helper()
+			if got := l.Busy("a"); got != want || l.Busy("b") {
+				t.Errorf("busy %v, want %v", got, want)
+			}
+		}
+		f(false)
+		turn := enter(t, l, InOrder, "a")
+		f(true)
+		turn.Leave(time.Second)
+		f(true)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		f(false)
+	})
+}
+
 func BenchmarkLane(b *testing.B) {
 	l := NewLanes(Bounds{})
 	by := in(time.Hour)

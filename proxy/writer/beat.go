@@ -100,13 +100,14 @@ type heard struct {
 func (w *Writer) beat(ctx context.Context) {
 	was, now := w.State(), time.Now()
 	h, err := w.ask(ctx, was, now)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return
-	case err != nil:
-		if w.counted = 0; now.Sub(w.answer) > w.settings.Lease { // one answer that is lost is no outage
-			w.contact, w.behind = time.Time{}, time.Time{}
-		}
+	}
+	if w.silence(now) > w.settings.Lease { // one answer that is lost is no outage
+		w.contact, w.behind, w.counted = time.Time{}, time.Time{}, 0
+	}
+	if err != nil {
+		w.counted = 0
 		w.unreachable(was, now, err)
 		return
 	}
@@ -125,7 +126,9 @@ func (w *Writer) beat(ctx context.Context) {
 	if w.counted++; h.others < w.settings.Count-1 {
 		w.counted = 0
 	}
-	if was.Role != Alone && h.what != "writing" && h.fence > 0 { // else another write may be on its way out, or nobody was told
+	// Unless a write may have left meanwhile, since a lease runs out and one goes on alone, or
+	// Redis knows less and nobody was told.
+	if w.now.Load().Role < Writing && h.what != "writing" && h.fence > 0 {
 		w.told()
 	}
 	if h.what == "standby" && w.fence > h.after && w.fence < h.fence { // Redis has forgotten this one's lease, and the other doesn't know of it
@@ -134,8 +137,10 @@ func (w *Writer) beat(ctx context.Context) {
 	switch h.what {
 	case "writing":
 		to := State{Role: Writing, Fence: h.fence, Other: w.settings.Name, until: now.Add(w.settings.Lease * 9 / 10)}
-		// Names of those who are gone, and questions that lay in a socket for long, count for a lease.
-		to.Full = w.settings.Without == "hold" || w.counted > beats
+		// Names of those who are gone, and questions that lay in a socket for long, count for a
+		// lease; so long another may write under one that Redis, back as it was earlier, has
+		// forgotten.
+		to.Full = w.counted > beats || w.settings.Without == "hold" && now.Sub(w.contact) >= w.settings.Lease
 		supplanted, another := h.before != w.fence || known > w.fence, h.fence != w.fence || w.wrote.Load()
 		w.fence = h.fence
 		if !w.become(to, supplanted) {
@@ -180,7 +185,7 @@ func (w *Writer) ask(ctx context.Context, was State, now time.Time) (h heard, er
 		yes(!w.behind.IsZero() && now.Sub(w.behind) >= patience),
 		yes(w.wrote.Load()),
 		// An answer that was lost must not make the others believe that it still stands by.
-		yes(was.Role != Alone && now.Sub(w.answer) < w.settings.Lease)).Slice()
+		yes(was.Role != Alone && w.silence(now) < w.settings.Lease)).Slice()
 	if err != nil {
 		return heard{}, fmt.Errorf("cannot reach Redis: %w", err)
 	}
@@ -205,11 +210,16 @@ func parse(answer []any) (h heard, err error) {
 	return h, errors.Join(faults[:]...)
 }
 
+// silence is how long nothing was heard of Redis, by the clock that says more: the monotonic
+// one stands still while a machine sleeps, and the other one can be put back.
+func (w *Writer) silence(now time.Time) time.Duration {
+	return max(now.Sub(w.answer), now.Round(0).Sub(w.answer.Round(0)))
+}
+
 // unreachable is what a gateway becomes that hears nothing of Redis.
 func (w *Writer) unreachable(was State, now time.Time, err error) {
-	silence := now.Sub(w.answer)
 	// Not asleep for so long that another may have taken over and written.
-	ranOut := w.now.Load().Role == Writing && silence < w.settings.Lease+min(w.settings.Lease, w.settle)
+	ranOut := w.now.Load().Role == Writing && w.silence(now) < w.settings.Lease+min(w.settings.Lease, w.settle)
 	to, supplanted := was, false
 	switch {
 	case w.now.Load().Role == Writing && was.Role == Writing:
@@ -222,8 +232,9 @@ func (w *Writer) unreachable(was State, now time.Time, err error) {
 		to.Role = Unsure
 	case ranOut:
 		to = State{Role: Alone, Fence: w.fence}
-	// The one that writes has taken back its pace by then.
-	case silence >= 3*w.settings.Lease:
+	// The one that writes has taken back its pace by then. A clock that was put forward, and a
+	// network that is not there yet behind a sleep, are no silence.
+	case now.Sub(w.answer) >= 3*w.settings.Lease:
 		to, supplanted = State{Role: Alone, Fence: w.fence}, true
 	}
 	to.Err = err

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 
@@ -240,6 +241,46 @@ func TestALeaseThatRanOutLetsNothingPass(t *testing.T) {
 	}
 }
 
+// asleep is a time as a machine has it that has slept for so many seconds since: the monotonic
+// clock stood still. The time package has no way to say so.
+func asleep(t *testing.T, at time.Time, seconds int) time.Time {
+	t.Helper()
+	slept := at
+	*(*uint64)(unsafe.Pointer(&slept)) -= uint64(seconds) << 30 // its first word has them above the nanoseconds
+	if at.Sub(slept) != 0 || at.Round(0).Sub(slept.Round(0)) != time.Duration(seconds)*time.Second {
+		t.Fatal("times are not kept as they were")
+	}
+	return slept
+}
+
+// A gateway that has slept while another may have taken over and written doesn't go on with
+// what was announced before, though it hears nothing of Redis.
+func TestWhoHasSleptGoesOnWithNothing(t *testing.T) {
+	supplanted := false
+	w, err := Open(Settings{Redis: "redis://127.0.0.1:1", Lease: 10 * lease}, 30*lease, "", func(_ State, is bool) error {
+		supplanted = supplanted || is
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.redis.Close()
+	now := time.Now()
+	before := State{Role: Writing, Fence: 7, until: asleep(t, now.Add(9*lease), 600)}
+	w.fence, w.seen, w.answer = 7, 7, asleep(t, now, 600)
+	w.now.Store(&before)
+	for range 2 { // the second time, it has waited for Redis in vain
+		w.unreachable(w.State(), now, errors.New("no network yet"))
+		if w.Leaves(before) == nil {
+			t.Error("a write of before the sleep leaves")
+		}
+		now = now.Add(30 * lease)
+	}
+	if w.State().Role != Alone || !supplanted {
+		t.Errorf("in the end it is %v, supplanted: %v", w.State().Role, supplanted)
+	}
+}
+
 // Without Redis each goes on with its part: the one that wrote at once, the other when
 // the first has surely taken its pace back.
 func TestWithoutRedisEachHasItsPart(t *testing.T) {
@@ -434,6 +475,43 @@ func TestAnEmptyRedisTellsNobody(t *testing.T) {
 	eventually(t, "a is told", func() bool { return b.redis.HGet(t.Context(), b.keys()[0], "fence").Val() == "4" })
 }
 
+// A write that leaves alone while Redis is asked, in a question that says nothing of it, is told
+// with the next one.
+func TestWhatIsWrittenDuringAQuestionIsTold(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	v := newValve(t, s)
+	s.do("HSET", "{scimgate}:writer", "holder", "other", "name", "b", "until", "99999999999999", "fence", "9", "after", "3")
+	w, err := Open(Settings{Redis: "redis://" + v.Address, Name: "a", Lease: 10 * lease}, lease, fileOf(t), func(State, bool) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.redis.Close()
+	w.beat(t.Context()) // connects
+	now := time.Now()
+	w.fence = 3
+	w.now.Store(&State{Role: Writing, Fence: 3, until: now.Add(lease / 4), alone: now.Add(10 * lease)})
+	v.Late.Store(int64(lease))
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		w.beat(t.Context())
+	}()
+	eventually(t, "it is alone", func() bool { return w.State().Role != Writing })
+	if alone := w.State(); alone.Role != Alone || w.Leaves(alone) != nil {
+		t.Fatalf("it is %v, and may not write", alone.Role)
+	}
+	<-asked
+	if w.State().Role != Standby {
+		t.Fatalf("it is %v", w.State().Role)
+	}
+	v.Late.Store(0)
+	w.beat(t.Context())
+	if fence := w.redis.HGet(t.Context(), w.keys()[0], "fence").Val(); fence != "10" {
+		t.Errorf("the other is not told: the number is %s", fence)
+	}
+}
+
 // A write that was announced in one state is not sent in another behind which somebody else
 // may have written.
 func TestAWriteBelongsToItsLease(t *testing.T) {
@@ -576,6 +654,26 @@ func TestHold(t *testing.T) {
 	}
 	s.start()
 	a.becomes(Writing)
+}
+
+// A Redis that has come back as it was earlier may have forgotten the lease of another, which
+// lasts on: even under hold the whole pace is one's own only behind a lease of contact.
+func TestUnderHoldNobodyElseWritesBehindALeaseOfContact(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t)
+	v := newValve(t, s)
+	a := run(t, "a", v.Address, fileOf(t), func(s *Settings) { s.Without = "hold" })
+	for range 2 {
+		v.Turn(true)
+		a.becomes(Unsure)
+		time.Sleep(lease)
+		since := time.Now()
+		v.Turn(false)
+		eventually(t, "it has the whole pace", func() bool { return a.State().Full })
+		if took := time.Since(since); took < lease {
+			t.Errorf("it has the whole pace after %v", took)
+		}
+	}
 }
 
 // What was written alone is known in the next life.
