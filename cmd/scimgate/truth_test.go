@@ -353,6 +353,27 @@ func TestAnOperationWithoutItsList(t *testing.T) {
 	c.wantMembers(group, []string{id})
 }
 
+// What has no Operations asks for nothing, and is not answered as if it had been done.
+func TestAPatchWithoutOperationsIsRefused(t *testing.T) {
+	c := play(t, stage{})
+	id := c.user("grace@example.test", "")
+	group := c.groupOf("Engineers", id)
+	before := len(c.aws.Journal())
+	for _, body := range []string{
+		`{}`, `{` + patchOp + `}`, `{"active":false}`, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"active":false}`,
+		`{` + patchOp + `,"Operation":[{"op":"replace","path":"active","value":false}]}`, `{"displayName":"Builders","members":[]}`,
+	} {
+		for _, target := range []string{"/Users/" + id, "/Groups/" + group} {
+			if r := c.through(400, "PATCH", target, body); !strings.Contains(r.detail(), "[SG508]") {
+				t.Errorf("got %q for %s %s, want SG508", r.detail(), target, body)
+			}
+		}
+	}
+	if n := len(c.aws.Journal()) - before; n > 0 {
+		t.Errorf("AWS is called %d times", n)
+	}
+}
+
 // An id in another letter case is the same member, also of a protected group.
 func TestAProtectedGroupInAnotherCase(t *testing.T) {
 	c := play(t, stage{})
