@@ -23,9 +23,12 @@ things no log can show by itself. That whole records are missing at its end: --a
 names a checkpoint that was kept elsewhere, as SEQ:HASH or with its signature, of which
 the gateway's log on standard error and audit.checkpoint_file tell. That all of it was
 written anew: with --public-key, each checkpoint must have been signed by that key.`,
-		Example: "  scimgate audit verify audit.jsonl --public-key audit.jsonl.pub --against $(tail -1 checkpoints)",
+		Example: "  scimgate audit verify audit.jsonl --public-key audit.jsonl.pub --against \"$(tail -n 1 checkpoints)\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if against == "" && c.Flags().Changed("against") {
+				return &failure{exitUsage, "is the file of checkpoints there, and is there one in it? without one, a tail that is cut off isn't seen", errors.New("--against is empty, and names no checkpoint")}
+			}
 			summary, err := verifyLog(args[0], against, keyFiles)
 			var usage *failure
 			if errors.As(err, &usage) {

@@ -139,6 +139,8 @@ func TestAuditVerifyCommand(t *testing.T) {
 	_, mark, _ := strings.Cut(strings.TrimSpace(f(exitClean, "are sound", c.audit)), "checkpoint ")
 	f(exitClean, "are sound", c.audit, "--against", mark)
 	f(exitUsage, "SEQ:HASH", c.audit, "--against", "7")
+	f(exitUsage, "--against is empty", c.audit, "--against", "") // as $(tail -1 FILE) is without the file
+	f(exitUsage, "--against is empty", c.audit, "--against=", "--public-key", c.audit+".pub")
 	var told map[string]any
 	for line := range strings.Lines(c.log.String()) {
 		if strings.Contains(line, "checkpoint of the audit log") && json.Unmarshal([]byte(line), &told) != nil {
