@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,7 @@ written anew: with --public-key, each checkpoint must have been signed by that k
 			}
 			fmt.Fprintln(out)
 			if err != nil {
-				return &failure{exitAudit, "keep the file as it is; somebody or a disk has changed it", err}
+				return &failure{exitAudit, verifyHint(err), err}
 			}
 			fmt.Fprintf(out, "checkpoint %d:%s\n", summary.Last, summary.LastHash)
 			return nil
@@ -52,6 +53,16 @@ written anew: with --public-key, each checkpoint must have been signed by that k
 	verify.Flags().StringArrayVar(&keyFiles, "public-key", nil, "PEM file of a key that signs checkpoints, any number of times")
 	c.AddCommand(verify, auditExportCommand())
 	return c
+}
+
+// verifyHint tells a log in which nothing is signed yet, which is no sign of a change, from
+// one that was changed.
+func verifyHint(err error) string {
+	var broken *audit.ChainError
+	if errors.As(err, &broken) && strings.Contains(broken.Reason, "none of the keys has signed a checkpoint") {
+		return "wait for audit.checkpoint_every, or hold the log --against a signed checkpoint that was kept elsewhere"
+	}
+	return "keep the file as it is; somebody or a disk has changed it"
 }
 
 func verifyLog(log, against string, keyFiles []string) (audit.Summary, error) {
