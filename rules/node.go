@@ -89,28 +89,6 @@ func (n Node) Part(name string) string {
 	return ""
 }
 
-// Template is the setting for the attribute with its placeholders filled in; ok
-// is false if there is none, or if a placeholder has no value.
-func (n Node) Template() (text string, ok bool) {
-	template, ok := n.j.set.templates[n.Path]
-	if !ok {
-		return "", false
-	}
-	for {
-		before, rest, found := strings.Cut(template, "{")
-		if !found {
-			return text + template, true
-		}
-		name, after, found := strings.Cut(rest, "}")
-		value := n.Get(name)
-		if !found || value == "" {
-			return "", false
-		}
-		text += before + value
-		template = after
-	}
-}
-
 // Change is the operation of a PATCH that the value stands in, nil elsewhere.
 func (n Node) Change() *Change { return n.change }
 
