@@ -62,6 +62,29 @@ func TestRefusalsOfAWSAreExplained(t *testing.T) {
 	f("PATCH", "/Groups/"+nobody, `{`+patchOp+`,"Operations":[{"op":"replace","path":"displayName","value":"x"}]}`, nil, 404, "SG905")
 }
 
+// Whoever asks by another method is told of those that fit the URL (RFC 9110 §15.5.6).
+func TestAllowIsThatOfTheTarget(t *testing.T) {
+	c := play(t, stage{})
+	id := c.people(1)[0]
+	f := func(method, target, want string) {
+		t.Helper()
+		if r := c.through(405, method, target, ""); r.header.Get("Allow") != want {
+			t.Errorf("got Allow: %s for %s %s, want %s", r.header.Get("Allow"), method, target, want)
+		}
+	}
+	f("PATCH", "/Users", "GET, POST")
+	f("DELETE", "/Groups?count=1", "GET, POST")
+	f("HEAD", "/Users", "GET, POST")
+	f("get", "/Users/", "GET, POST")
+	f("POST", "/Users/"+id, "GET, PUT, PATCH, DELETE")
+	f("POST", "/groups/no%20id", "GET, PUT, PATCH, DELETE")
+	f("GET", "/Users/.search", "POST")
+	f("POST", "/ServiceProviderConfig", "GET")
+	f("DELETE", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "GET")
+	f("PUT", "/ResourceTypes", "GET")
+	f("GET", "/ServiceProviderConfig/x", "")
+}
+
 // Members whom AWS doesn't know are named, whatever the request; the rest is done.
 func TestUnknownMembersAreNamed(t *testing.T) {
 	c := play(t, stage{})
