@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/leavers"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -48,7 +50,11 @@ func (g *Gateway) adminServer() *http.Server {
 			}
 		}
 	})
-	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.leavers.All()) })
+	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, r *http.Request) {
+		if t := g.asked(w, r); t != nil {
+			answerJSON(w, g.leaversOf(r.FormValue("tenant")))
+		}
+	})
 	mux.HandleFunc("GET /checkpoint", func(w http.ResponseWriter, _ *http.Request) {
 		if c := g.lastCheckpoint.Load(); c != nil {
 			fmt.Fprintln(w, c)
@@ -83,6 +89,12 @@ func (g *Gateway) asked(w http.ResponseWriter, r *http.Request) *Tenant {
 		http.Error(w, err.Error(), http.StatusNotFound)
 	}
 	return t
+}
+
+// leaversOf are the open deactivations of a tenant, and those of which none is known;
+// without a name, all.
+func (g *Gateway) leaversOf(tenant string) []leavers.Leaver {
+	return slices.DeleteFunc(g.leavers.All(), func(l leavers.Leaver) bool { return tenant != "" && l.Tenant != "" && l.Tenant != tenant })
 }
 
 // release lets what a guard holds pass for a while: ?kind=user_deletes&for=1h.
