@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -71,9 +72,21 @@ func (g *Gateway) adminServer() *http.Server {
 	mux.HandleFunc("POST /override", g.answerOverride)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
-		Handler:     http.MaxBytesHandler(g.adminOnly(mux), 8<<10),
+		Handler:     http.MaxBytesHandler(g.adminOnly(asWritten(mux)), 8<<10),
 		ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
+}
+
+// asWritten takes a path as it is written: the mux would send who asks for //metrics to
+// another one, by a page of HTML.
+func asWritten(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) {
+			http.NotFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // adminConns bounds the connections of the admin listener; others wait.
