@@ -242,6 +242,9 @@ func TestOddMembers(t *testing.T) {
 	} {
 		c.through(400, "PATCH", "/Groups/"+group, patchOf(strings.ReplaceAll(op, "ID", ids[0])))
 	}
+	if r := c.through(400, "PATCH", "/Groups/"+group, patchOf(`{"op":"remove","path":"members[value eq \"`+ids[0]+`\" or value eq \"`+ids[1]+`\"]"}`)); !strings.Contains(r.detail(), "[SG608]") {
+		t.Errorf("got %q, want the rule and what to do", r.detail())
+	}
 	for _, value := range []string{"ada@example.test", " " + ids[0], ids[0] + `\u200b`, "../Users/" + ids[0], "..", "x?cursor", "{" + ids[0] + "}", "00u1abcd"} {
 		c.through(400, "PUT", "/Groups/"+group, `{"displayName":"Engineers","members":[{"value":"`+value+`"}]}`)
 		c.through(400, "PATCH", "/Groups/"+group, memberPatch("add", value))

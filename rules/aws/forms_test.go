@@ -367,3 +367,23 @@ func TestAPatchWithoutOperationsIsRefused(t *testing.T) {
 		)
 	}
 }
+
+// Members are selected by an id, or not at all.
+func TestFiltersOfMembers(t *testing.T) {
+	const byID, other = `members[value eq \"` + oneID + `\"]`, `members[value eq \"` + oneID + `\" or value eq \"` + otherID + `\"]`
+	one := `{"op":"remove","path":"` + byID + `"}`
+	inGroupPatch.becomes(t, "",
+		one, one,
+		`{"op":"Remove","path":"Members[Value Eq \"`+oneID+`\"]"}`, one,
+		`{"op":"remove","path":"`+other+`"}`, `SG608`,
+		`{"op":"remove","path":"members[type eq \"User\"]"}`, `SG608`,
+		`{"op":"remove","path":"members[value sw \"c4\"]"}`, `SG608`,
+		`{"op":"remove","path":"members[value pr]"}`, `SG608`,
+		`{"op":"remove","path":"members[not (value eq \"`+oneID+`\")]"}`, `SG608`,
+		`{"op":"remove","path":"members[value eq \"\"]"}`, `SG608`,
+		`{"op":"remove","path":"members[value eq \"../x\"]"}`, `SG608`,
+		`{"op":"replace","path":"`+byID+`","value":[{"value":"`+otherID+`"}]}`, `SG608`,
+		`{"op":"add","path":"`+byID+`","value":{"value":"`+oneID+`"}}`, `SG608`,
+		`{"op":"remove","path":"members"}`, `{"op":"remove","path":"members"}`,
+	)
+}
