@@ -219,7 +219,7 @@ func (n Node) place() string {
 	case n.Signs&Absent != 0:
 		return n.Path
 	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At || n.At == n.change.PathAt):
-		return n.change.Path.String()
+		return shown(n.change.Path)
 	}
 	path := n.Doc.Path(n.At)
 	if n.change != nil && n.change.Value >= 0 {
@@ -228,13 +228,32 @@ func (n Node) place() string {
 			switch {
 			case n.change.Attribute == nil:
 			case strings.HasPrefix(path, "["):
-				path = n.change.Path.String() + path
+				path = shown(n.change.Path) + path
 			default:
-				path = scim.JoinPath(n.change.Path.String(), path)
+				path = scim.JoinPath(shown(n.change.Path), path)
 			}
 		}
 	}
 	return path
+}
+
+// shown is a path as findings name it. What a filter compares with may be about a person,
+// and is not told; a type is not.
+func shown(p scim.Path) string {
+	p.Filter = unsaid(p.Filter)
+	return p.String()
+}
+
+func unsaid(f *scim.Filter) *scim.Filter {
+	if f == nil {
+		return nil
+	}
+	masked := *f
+	if f.Value != "" && !strings.EqualFold(f.Attribute, "type") && !strings.EqualFold(f.Attribute, "primary") {
+		masked.Value = `"…"`
+	}
+	masked.Left, masked.Right, masked.Of = unsaid(f.Left), unsaid(f.Right), unsaid(f.Of)
+	return &masked
 }
 
 // fields are the names of the attribute in the consoles of Okta and Entra ID.

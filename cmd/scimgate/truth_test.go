@@ -395,6 +395,15 @@ func TestValuesInPathsAreNotRecorded(t *testing.T) {
 	id := c.user("grace@example.test", "")
 	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Status: 400})
 	c.send(c.gateway, "PATCH", "/Users/"+id, patchOf(`{"op":"remove","path":"phoneNumbers","value":[{"value":"+44 1234 5678"}]}`))
+	for _, op := range []string{ // in which a rule finds something
+		`{"op":"replace","path":"phoneNumbers[value eq \"+44 1234 5678\"].value","value":" "}`, `{"op":"add","path":"frob[value eq \"+44 1234 5678\"]","value":"x"}`,
+		`{"op":"Remove","path":"phonenumbers[type eq \"work\" and (value sw \"+44 1234 5678\")]"}`,
+	} {
+		c.send(c.gateway, "PATCH", "/Users/"+id, patchOf(op))
+	}
+	if r := c.through(400, "PATCH", "/Groups/"+c.groupOf("Engineers"), patchOf(`{"op":"remove","path":"members[value eq \"+44 1234 5678\"]"}`)); strings.Contains(r.body, "1234 5678") {
+		t.Errorf("got %s", r.body)
+	}
 	_, unexplained := c.adminAsks("GET", "/unexplained")
 	for where, text := range map[string]string{"log": c.log.String(), "audit": readFile(t, c.audit), "admin": unexplained} {
 		if strings.Contains(text, "1234 5678") {
