@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -61,6 +62,47 @@ func TestChoicesAreChecked(t *testing.T) {
 	f("rules: {SG304: maybe}\n", `rules.SG304 "maybe"`)
 	f("rules: {SG999: warn}\n", `"SG999": there is none`)
 	f("rules: {SG301: repair}\n", "only a person can mend it")
+}
+
+// A template that would never fill anything in is refused, and not only when somebody
+// without a last name is refused.
+func TestTemplatesAreOfAttributesThatThereAre(t *testing.T) {
+	f := func(key, template, want string) {
+		t.Helper()
+		text := fmt.Sprintf("upstream: {url: https://x.example.test/scim/v2}\ntemplates: {%q: %q}\n", key, template)
+		_, err := Load(file(t, text), nil, nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q in it", text, err, want)
+		}
+	}
+	f("name.familyName", "{name.givenName}", "")
+	f("name.familyName", "{Name.GivenName}", "") // documents are read in any case, too
+	f("displayName", "{name.givenName} {name.familyName}", "")
+	f("name.givenName", "-", "")
+	f("displayName", "}", "")
+	f("name.familyname", "-", "templates.name.familyname: the attribute is written name.familyName")
+	f("frob", "-", "templates.frob: no user has such a text")
+	f("name", "-", "templates.name: no user has such a text")
+	f("emails.value", "-", "templates.emails.value: no user has such a text")
+	f("name.familyName", "{frob}", "templates.name.familyName: no user has a text {frob}")
+	f("name.familyName", "{name.givenName} {frob}", "{frob}")
+	f("name.familyName", "{}", "{}")
+	f("name.familyName", "{name}", "{name}")
+	f("name.familyName", "{emails.value}", "{emails.value}")
+	f("name.familyName", "{active}", "{active}")
+	f("name.familyName", "{name.givenName", "templates.name.familyName: a { is not closed")
+	_, err := Load(file(t, "templates: {frob: a, name.familyname: b}\ntenants:\n  other:\n    templates: {frob: c}\n"), nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "templates.frob") || !strings.Contains(err.Error(), "templates.name.familyname") {
+		t.Errorf("got %v, want both", err)
+	}
+	_, err = Load(file(t, "tenants:\n  other:\n    templates: {frob: c}\n"), nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "tenants.other: templates.frob") {
+		t.Errorf("got %v, want the tenant named", err)
+	}
+	// A store of which no names are known has nothing to fill in, and can be a tenant beside others.
+	if _, err := Load(file(t, "templates: {displayName: a}\ntenants:\n  other:\n    contract: none\n"), nil, nil); err != nil {
+		t.Error(err)
+	}
 }
 
 // The example explains every key, and what it says are the defaults.

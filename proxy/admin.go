@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/scimgate/scimgate/proxy/audit"
 	"github.com/scimgate/scimgate/proxy/guard"
+	"github.com/scimgate/scimgate/proxy/leavers"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -48,7 +51,11 @@ func (g *Gateway) adminServer() *http.Server {
 			}
 		}
 	})
-	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, g.leavers.All()) })
+	mux.HandleFunc("GET /leavers", func(w http.ResponseWriter, r *http.Request) {
+		if t := g.asked(w, r); t != nil {
+			answerJSON(w, g.leaversOf(r.FormValue("tenant")))
+		}
+	})
 	mux.HandleFunc("GET /checkpoint", func(w http.ResponseWriter, _ *http.Request) {
 		if c := g.lastCheckpoint.Load(); c != nil {
 			fmt.Fprintln(w, c)
@@ -65,9 +72,21 @@ func (g *Gateway) adminServer() *http.Server {
 	mux.HandleFunc("POST /override", g.answerOverride)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
-		Handler:     http.MaxBytesHandler(g.adminOnly(mux), 8<<10),
+		Handler:     http.MaxBytesHandler(g.adminOnly(asWritten(mux)), 8<<10),
 		ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 	}
+}
+
+// asWritten takes a path as it is written: the mux would send who asks for //metrics to
+// another one, by a page of HTML.
+func asWritten(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) {
+			http.NotFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // adminConns bounds the connections of the admin listener; others wait.
@@ -83,6 +102,12 @@ func (g *Gateway) asked(w http.ResponseWriter, r *http.Request) *Tenant {
 		http.Error(w, err.Error(), http.StatusNotFound)
 	}
 	return t
+}
+
+// leaversOf are the open deactivations of a tenant, and those of which none is known;
+// without a name, all.
+func (g *Gateway) leaversOf(tenant string) []leavers.Leaver {
+	return slices.DeleteFunc(g.leavers.All(), func(l leavers.Leaver) bool { return tenant != "" && l.Tenant != "" && l.Tenant != tenant })
 }
 
 // release lets what a guard holds pass for a while: ?kind=user_deletes&for=1h.

@@ -134,7 +134,11 @@ func (g *Gateway) whatIsTaken(x *Exchange) (note, at string) {
 		if at = list[0].Attribute; at == translate.PrimaryEmail {
 			at = "emails"
 		}
-		return clashing(kind, list, x.Document), at
+		note = clashing(kind, list, x.Document)
+		if x.adoptable(list) {
+			note += "; the setting adopt: matching lets the gateway link it by itself"
+		}
+		return note, at
 	case err != nil && kind == "user":
 		return "a user with this userName, primary e-mail or externalId exists at AWS already; which of them could not be looked up", ""
 	case err != nil:
@@ -143,6 +147,21 @@ func (g *Gateway) whatIsTaken(x *Exchange) (note, at string) {
 		return "a user with this primary e-mail exists at AWS already: userName and externalId are not taken, and e-mails cannot be looked up", ""
 	}
 	return "a group with this displayName or externalId exists at AWS already, but a look-up does not show it", ""
+}
+
+// adoptable tells whether a create would have taken what it clashes with, were that set:
+// one resource of the same name and no other externalId.
+func (x *Exchange) adoptable(list []translate.Clash) bool {
+	if p := x.policy; p.Adopt || p.Observe || p.Plain || !x.Target.Operation.Is(scim.CreateUser|scim.CreateGroup) {
+		return false
+	}
+	sent := gjson.GetBytes(x.Document, "externalId").Str
+	for _, c := range list {
+		if c.ID != list[0].ID || c.ExternalID != "" && c.ExternalID != sent {
+			return false
+		}
+	}
+	return list[0].Attribute == "userName" || list[0].Attribute == "displayName"
 }
 
 // clashing says what of a document is taken, and by whom.

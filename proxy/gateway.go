@@ -324,7 +324,7 @@ func (g *Gateway) answer(x *Exchange, ctx *fasthttp.RequestCtx, r *Reply) {
 		h.Set("ETag", r.etag)
 	}
 	if r.Status == http.StatusMethodNotAllowed {
-		h.Set("Allow", "GET, POST, PUT, PATCH, DELETE")
+		h.Set("Allow", strings.Join(scim.Methods(x.RawTarget, x.prefix), ", "))
 	}
 	if len(x.Findings) > 0 && r.Status < 300 {
 		h.Set("X-Scimgate-Findings", findingsHeader(x.Findings))

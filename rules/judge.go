@@ -37,6 +37,7 @@ type judge struct {
 	once         any                  // see Node.Once
 	change       *Change
 	wantsCurrent bool
+	asked        bool // the message has had Operations
 	active       activity
 
 	scratch, currentDoc scim.Document

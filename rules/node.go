@@ -89,28 +89,6 @@ func (n Node) Part(name string) string {
 	return ""
 }
 
-// Template is the setting for the attribute with its placeholders filled in; ok
-// is false if there is none, or if a placeholder has no value.
-func (n Node) Template() (text string, ok bool) {
-	template, ok := n.j.set.templates[n.Path]
-	if !ok {
-		return "", false
-	}
-	for {
-		before, rest, found := strings.Cut(template, "{")
-		if !found {
-			return text + template, true
-		}
-		name, after, found := strings.Cut(rest, "}")
-		value := n.Get(name)
-		if !found || value == "" {
-			return "", false
-		}
-		text += before + value
-		template = after
-	}
-}
-
 // Change is the operation of a PATCH that the value stands in, nil elsewhere.
 func (n Node) Change() *Change { return n.change }
 
@@ -241,7 +219,7 @@ func (n Node) place() string {
 	case n.Signs&Absent != 0:
 		return n.Path
 	case n.change != nil && n.change.Attribute != nil && (n.At == n.change.Value || n.At == n.change.At || n.At == n.change.PathAt):
-		return n.change.Path.String()
+		return shown(n.change.Path)
 	}
 	path := n.Doc.Path(n.At)
 	if n.change != nil && n.change.Value >= 0 {
@@ -250,13 +228,32 @@ func (n Node) place() string {
 			switch {
 			case n.change.Attribute == nil:
 			case strings.HasPrefix(path, "["):
-				path = n.change.Path.String() + path
+				path = shown(n.change.Path) + path
 			default:
-				path = scim.JoinPath(n.change.Path.String(), path)
+				path = scim.JoinPath(shown(n.change.Path), path)
 			}
 		}
 	}
 	return path
+}
+
+// shown is a path as findings name it. What a filter compares with may be about a person,
+// and is not told; a type is not.
+func shown(p scim.Path) string {
+	p.Filter = unsaid(p.Filter)
+	return p.String()
+}
+
+func unsaid(f *scim.Filter) *scim.Filter {
+	if f == nil {
+		return nil
+	}
+	masked := *f
+	if f.Value != "" && !strings.EqualFold(f.Attribute, "type") && !strings.EqualFold(f.Attribute, "primary") {
+		masked.Value = `"…"`
+	}
+	masked.Left, masked.Right, masked.Of = unsaid(f.Left), unsaid(f.Right), unsaid(f.Of)
+	return &masked
 }
 
 // fields are the names of the attribute in the consoles of Okta and Entra ID.

@@ -10,9 +10,10 @@ import (
 // each operation does to the resource, as if it stood where its path leads.
 func (j *judge) patch(resource *schema) {
 	operations := j.doc.Child(0, "Operations")
-	if operations < 0 && len(j.repaired) > 0 {
+	if operations < 0 && j.asked {
 		return // repairs have left nothing of it
 	}
+	j.asked = j.asked || operations >= 0
 	j.object(0, j.set.message, true)
 	if operations < 0 || j.doc.Nodes[operations].Shape != scim.Array {
 		return

@@ -3,6 +3,8 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/scimgate/scimgate/rules/scim"
@@ -103,6 +105,11 @@ func New(c Contract, settings Settings) (*Set, error) {
 	for id := range settings.Dispositions {
 		if !seen[id] {
 			faults = append(faults, fmt.Errorf("cannot set rule %q: there is none", id))
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(settings.Templates)) {
+		if err := s.checkTemplate(path, settings.Templates[path]); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	for kind := scim.Kind(1); kind < scim.EndOfKinds; kind++ {

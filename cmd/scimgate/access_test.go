@@ -205,6 +205,38 @@ func TestAdminListenerWantsItsToken(t *testing.T) {
 	}
 }
 
+// What is not a path of the admin listener is none, and no page of HTML leads to another.
+func TestTheAdminListenerRedirectsNobody(t *testing.T) {
+	c := play(t, stage{})
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	f := func(method, path string, want int) {
+		t.Helper()
+		req, err := http.NewRequest(method, c.admin+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if kind := resp.Header.Get("Content-Type"); resp.StatusCode != want || !strings.HasPrefix(kind, "text/plain") {
+			t.Errorf("got %d %s for %s %s, want %d in plain text", resp.StatusCode, kind, method, path, want)
+		}
+	}
+	f("GET", "/metrics", 200)
+	f("GET", "//metrics", 404)
+	f("GET", "/./metrics", 404)
+	f("GET", "/x/../metrics", 404)
+	f("GET", "/x/%2e%2e/metrics", 404)
+	f("GET", "/../..", 404)
+	f("GET", "/metrics/", 404)
+	f("GET", "/", 404)
+	f("GET", "", 404)
+	f("POST", "/metrics", 405)
+	f("POST", "//guard/release?kind=user_deletes&for=1m", 404)
+}
+
 // A token that AWS has not accepted yet may try a little; failures are counted, and a
 // flood of them doesn't fill the log.
 func TestGuessersAreLimited(t *testing.T) {

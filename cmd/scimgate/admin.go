@@ -125,6 +125,11 @@ func ask(out io.Writer, method string, admin adminFlags, path string, values url
 // maxAdminAnswer bounds an answer of the admin listener.
 const maxAdminAnswer = 32 << 20
 
+// adminHints are for answers that don't say what to do themselves.
+var adminHints = map[int]string{
+	http.StatusUnauthorized: "--admin-token-file names the file of admin.token_file",
+}
+
 func fetch(method string, admin adminFlags, path string, values url.Values) ([]byte, error) {
 	const hint = "is the gateway running, and is this its admin.address?"
 	if values = maps.Clone(values); admin.tenant != "" {
@@ -151,11 +156,11 @@ func fetch(method string, admin adminFlags, path string, values url.Values) ([]b
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the gateway answers %d: %s", resp.StatusCode, strings.TrimSpace(string(body)))
-	}
 	if err != nil {
 		return nil, &failure{exitUsage, hint, err}
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &failure{exitUsage, adminHints[resp.StatusCode], fmt.Errorf("the gateway answers %d: %s", resp.StatusCode, strings.TrimSpace(string(body)))}
 	}
 	return body, nil
 }

@@ -85,6 +85,51 @@ func TestAdoptTakesWhatMatches(t *testing.T) {
 	c.through(409, "POST", "/Groups", `{"displayName":"Engineers","externalId":"grp-2"}`)
 }
 
+// The setting is named only where it would have linked what is there.
+func TestAdoptIsAdvisedWhereItHelps(t *testing.T) {
+	f := func(name string, s stage, advised bool, target, body string) {
+		t.Run(name, func(t *testing.T) {
+			c := play(t, s)
+			c.user("grace@example.test", "")
+			c.user("grace-at-hr@example.test", `,"externalId":"hr-1"`)
+			for _, group := range []string{`{"displayName":"Engineers"}`, `{"displayName":"Writers","externalId":"grp-1"}`} {
+				if _, err := c.aws.AddGroup(group); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r := c.through(409, "POST", target, body); strings.Contains(r.detail(), "adopt: matching") != advised {
+				t.Errorf("got %q, want the setting named: %v", r.detail(), advised)
+			}
+		})
+	}
+	hr := strings.Replace(soundUser, "grace", "grace-at-hr", 1)
+	f("no externalId there", stage{}, true, "/Users", `{`+soundUser+`,"externalId":"hr-2"}`)
+	f("no externalId at all", stage{}, true, "/Users", `{`+soundUser+`}`)
+	f("the same externalId", stage{}, true, "/Users", `{`+hr+`,"externalId":"hr-1"}`)
+	f("another externalId", stage{}, false, "/Users", `{`+hr+`,"externalId":"hr-2"}`)
+	f("another externalId, adopt on", stage{adopt: true}, false, "/Users", `{`+hr+`,"externalId":"hr-2"}`)
+	f("somebody else has the externalId", stage{}, false, "/Users", `{`+soundUser+`,"externalId":"hr-1"}`)
+	f("the externalId alone", stage{}, false, "/Users", `{`+strings.Replace(soundUser, "grace", "other", 1)+`,"externalId":"hr-1"}`)
+	f("under observe", stage{observe: true}, false, "/Users", `{`+soundUser+`}`)
+	f("a group without externalId", stage{}, true, "/Groups", `{"displayName":"Engineers","externalId":"grp-2"}`)
+	f("a group of another externalId", stage{}, false, "/Groups", `{"displayName":"Writers","externalId":"grp-2"}`)
+}
+
+// What is changed links nothing.
+func TestAdoptIsNotAdvisedForAChange(t *testing.T) {
+	c := play(t, stage{})
+	c.user("grace@example.test", "")
+	other := c.user("other@example.test", "")
+	for _, r := range []reply{
+		c.through(409, "PUT", "/Users/"+other, `{`+soundUser+`}`),
+		c.through(409, "PATCH", "/Users/"+other, patchOf(`{"op":"replace","path":"userName","value":"grace@example.test"}`)),
+	} {
+		if strings.Contains(r.detail(), "adopt") {
+			t.Errorf("got %q, want no word of adopt", r.detail())
+		}
+	}
+}
+
 // A create whose answer was lost is found out about, not sent again.
 func TestCreateIsCarriedOutOnce(t *testing.T) {
 	f := func(name string, fault standin.Fault) {

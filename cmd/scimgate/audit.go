@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +24,12 @@ things no log can show by itself. That whole records are missing at its end: --a
 names a checkpoint that was kept elsewhere, as SEQ:HASH or with its signature, of which
 the gateway's log on standard error and audit.checkpoint_file tell. That all of it was
 written anew: with --public-key, each checkpoint must have been signed by that key.`,
-		Example: "  scimgate audit verify audit.jsonl --public-key audit.jsonl.pub --against $(tail -1 checkpoints)",
+		Example: "  scimgate audit verify audit.jsonl --public-key audit.jsonl.pub --against \"$(tail -n 1 checkpoints)\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if against == "" && c.Flags().Changed("against") {
+				return &failure{exitUsage, "is the file of checkpoints there, and is there one in it? without one, a tail that is cut off isn't seen", errors.New("--against is empty, and names no checkpoint")}
+			}
 			summary, err := verifyLog(args[0], against, keyFiles)
 			var usage *failure
 			if errors.As(err, &usage) {
@@ -39,7 +43,7 @@ written anew: with --public-key, each checkpoint must have been signed by that k
 			}
 			fmt.Fprintln(out)
 			if err != nil {
-				return &failure{exitAudit, "keep the file as it is; somebody or a disk has changed it", err}
+				return &failure{exitAudit, verifyHint(err), err}
 			}
 			fmt.Fprintf(out, "checkpoint %d:%s\n", summary.Last, summary.LastHash)
 			return nil
@@ -49,6 +53,16 @@ written anew: with --public-key, each checkpoint must have been signed by that k
 	verify.Flags().StringArrayVar(&keyFiles, "public-key", nil, "PEM file of a key that signs checkpoints, any number of times")
 	c.AddCommand(verify, auditExportCommand())
 	return c
+}
+
+// verifyHint tells a log in which nothing is signed yet, which is no sign of a change, from
+// one that was changed.
+func verifyHint(err error) string {
+	var broken *audit.ChainError
+	if errors.As(err, &broken) && strings.Contains(broken.Reason, "none of the keys has signed a checkpoint") {
+		return "wait for audit.checkpoint_every, or hold the log --against a signed checkpoint that was kept elsewhere"
+	}
+	return "keep the file as it is; somebody or a disk has changed it"
 }
 
 func verifyLog(log, against string, keyFiles []string) (audit.Summary, error) {

@@ -137,15 +137,20 @@ func (k *checker) one(file string, text []byte) (found bool, err error) {
 		k.reports = append(k.reports, reportOf(file, text, bodyAt, &v, repaired, changed))
 	} else {
 		k.print(file, text, bodyAt, &v)
-		switch {
-		case k.diff && changed:
-			_, err = k.out.Write(diff.Diff(file, lineEnd(text), file+" (repaired)", lineEnd(repaired)))
-		case changed:
-			_, err = fmt.Fprintf(k.out, "%s: repaired, it would be\n%s\n", file, repaired[bodyAt:])
-		}
 	}
-	if k.fix && changed && file != "-" && err == nil {
-		err = os.WriteFile(file, repaired, 0o644)
+	become := "it would be"
+	if k.fix && changed && file != "-" {
+		if err := os.WriteFile(file, repaired, 0o644); err != nil {
+			return false, err
+		}
+		become = "it is now"
+	}
+	switch {
+	case k.json || !changed:
+	case k.diff:
+		_, err = k.out.Write(diff.Diff(file, lineEnd(text), file+" (repaired)", lineEnd(repaired)))
+	default:
+		_, err = fmt.Fprintf(k.out, "%s: repaired, %s\n%s\n", file, become, repaired[bodyAt:])
 	}
 	return len(v.Findings) > 0, err
 }

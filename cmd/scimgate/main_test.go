@@ -70,6 +70,25 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	}
 }
 
+// A token whose line would hold up the whole file isn't made.
+func TestATokenHasANameThatTheFileTakes(t *testing.T) {
+	f := func(name string, code int, want string) {
+		t.Helper()
+		var out, errs strings.Builder
+		got := run([]string{"token", name}, nil, &out, &errs)
+		if got != code || !strings.Contains(errs.String(), want) || (out.Len() > 0) != (code == exitClean) {
+			t.Errorf("%q: got exit code %d and %s%s, want %d and %q", name, got, out.String(), errs.String(), code, want)
+		}
+	}
+	f("okta", exitClean, "okta ")
+	const refused = "1 to 64 bytes, no white space and no #"
+	f("new okta", exitUsage, refused)
+	f("", exitUsage, refused)
+	f("#x", exitUsage, refused)
+	f("okta\n", exitUsage, refused)
+	f(strings.Repeat("x", 80), exitUsage, refused)
+}
+
 // served is a stand-in that listens, and its Base URL.
 func served(t *testing.T) (*standin.Server, string) {
 	t.Helper()

@@ -125,6 +125,10 @@ func TestOverrideIsTimedAndAudited(t *testing.T) {
 func TestAuditVerifyCommand(t *testing.T) {
 	c := play(t, stage{})
 	c.through(201, "POST", "/Users", `{`+soundUser+`}`)
+	young := c.audit + "-young" // nothing in it is signed yet
+	if err := os.WriteFile(young, []byte(readFile(t, c.audit)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +143,8 @@ func TestAuditVerifyCommand(t *testing.T) {
 	_, mark, _ := strings.Cut(strings.TrimSpace(f(exitClean, "are sound", c.audit)), "checkpoint ")
 	f(exitClean, "are sound", c.audit, "--against", mark)
 	f(exitUsage, "SEQ:HASH", c.audit, "--against", "7")
+	f(exitUsage, "--against is empty", c.audit, "--against", "") // as $(tail -1 FILE) is without the file
+	f(exitUsage, "--against is empty", c.audit, "--against=", "--public-key", c.audit+".pub")
 	var told map[string]any
 	for line := range strings.Lines(c.log.String()) {
 		if strings.Contains(line, "checkpoint of the audit log") && json.Unmarshal([]byte(line), &told) != nil {
@@ -151,12 +157,14 @@ func TestAuditVerifyCommand(t *testing.T) {
 	}
 	f(exitClean, "1 checkpoints are signed", c.audit, "--against", signed, "--public-key", c.audit+".pub")
 	f(exitAudit, "none of the keys", c.audit, "--against", mark, "--public-key", c.audit+".pub")
+	f(exitAudit, "hint: wait for audit.checkpoint_every", young, "--public-key", c.audit+".pub")
 	f(exitUsage, "--public-key", c.audit, "--public-key", c.audit)
 	text := readFile(t, c.audit)
 	if err := os.WriteFile(c.audit, []byte(strings.Replace(text, `"reply":201`, `"reply":200`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f(exitAudit, "record", c.audit)
+	f(exitAudit, "hint: keep the file as it is", c.audit)
+	f(exitAudit, "hint: keep the file as it is", c.audit, "--public-key", c.audit+".pub")
 	lines := strings.SplitAfter(text, "\n")
 	if err := os.WriteFile(c.audit, []byte(strings.Join(lines[:len(lines)-2], "")), 0o600); err != nil {
 		t.Fatal(err)

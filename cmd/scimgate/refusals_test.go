@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,29 @@ func TestRefusalsOfAWSAreExplained(t *testing.T) {
 	f("GET", "/Users/"+nobody, "", nil, 404, "SG904", "unassign", "AWS answered 404")
 	f("GET", "/Groups/"+nobody, "", nil, 404, "SG905", "unlink", "AWS answered 404")
 	f("PATCH", "/Groups/"+nobody, `{`+patchOp+`,"Operations":[{"op":"replace","path":"displayName","value":"x"}]}`, nil, 404, "SG905")
+}
+
+// Whoever asks by another method is told of those that fit the URL (RFC 9110 §15.5.6).
+func TestAllowIsThatOfTheTarget(t *testing.T) {
+	c := play(t, stage{})
+	id := c.people(1)[0]
+	f := func(method, target, want string) {
+		t.Helper()
+		if r := c.through(405, method, target, ""); r.header.Get("Allow") != want {
+			t.Errorf("got Allow: %s for %s %s, want %s", r.header.Get("Allow"), method, target, want)
+		}
+	}
+	f("PATCH", "/Users", "GET, POST")
+	f("DELETE", "/Groups?count=1", "GET, POST")
+	f("HEAD", "/Users", "GET, POST")
+	f("get", "/Users/", "GET, POST")
+	f("POST", "/Users/"+id, "GET, PUT, PATCH, DELETE")
+	f("POST", "/groups/no%20id", "GET, PUT, PATCH, DELETE")
+	f("GET", "/Users/.search", "POST")
+	f("POST", "/ServiceProviderConfig", "GET")
+	f("DELETE", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "GET")
+	f("PUT", "/ResourceTypes", "GET")
+	f("GET", "/ServiceProviderConfig/x", "")
 }
 
 // Members whom AWS doesn't know are named, whatever the request; the rest is done.
@@ -179,4 +204,29 @@ func TestGuardCommand(t *testing.T) {
 	f(exitClean, "released", "guard", "release", "--for", "1m")
 	f(exitClean, "", "leavers")
 	c.through(204, "DELETE", "/Users/"+ids[1], "")
+}
+
+// A gateway that answers is running: the hint is another one, or none.
+func TestHintsOfAdminCommandsFitTheFault(t *testing.T) {
+	c := play(t, stage{})
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("an-admin-token-of-enough-length\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	guarded := play(t, stage{settings: func(s *proxy.Settings) { s.Admin.TokenFile = file }})
+	f := func(address, said, hint string, args ...string) {
+		t.Helper()
+		var out, errs strings.Builder
+		code := run(append(args, "--admin", address), nil, &out, &errs)
+		_, got, _ := strings.Cut(errs.String(), "hint: ")
+		if code != exitUsage || !strings.Contains(errs.String(), said) || !strings.HasPrefix(got, hint) || (hint == "") != (got == "") {
+			t.Errorf("%v: got exit code %d and %s, want %q and the hint %q", args, code, errs.String(), said, hint)
+		}
+	}
+	here, there := strings.TrimPrefix(c.admin, "http://"), strings.TrimPrefix(guarded.admin, "http://")
+	f(here, "404: there is no tenant of that name; there are default", "", "leavers", "--tenant", "defualt")
+	f(here, "404: there is no tenant", "", "guard", "--tenant", "defualt")
+	f(here, "400: kind is", "", "guard", "release", "everything")
+	f(there, "401:", "--admin-token-file", "leavers")
+	f("127.0.0.1:1", "refused", "is the gateway running", "leavers")
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,6 +114,44 @@ func TestTenantsOfOneStore(t *testing.T) {
 		t.Errorf("got %d %s", r.status, r.body)
 	}
 	c.wantMembers(group, nil)
+}
+
+// Whoever asks for the open deactivations of one tenant gets those of no other; a name that
+// is mistyped is not an empty list.
+func TestLeaversAreThoseOfTheTenant(t *testing.T) {
+	other, url := second(t)
+	set, err := aws.New(aws.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := play(t, stage{settings: func(s *proxy.Settings) {
+		s.Tenants = []proxy.TenantSettings{{Name: "subsidiary", Upstream: upstream.Settings{URL: url},
+			Policy: proxy.Policy{Rules: set, Limits: translate.Limits{Members: 100, Page: 100}}}}
+	}})
+	id := c.people(1)[0]
+	theirs, err := other.AddUser(`{"userName":"x@example.test","name":{"givenName":"Ada","familyName":"Byron"},"displayName":"Ada Byron","active":true}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []*standin.Server{c.aws, other} {
+		at.Inject(standin.Fault{Operation: standin.PatchUser, Status: 500, Act: standin.Refuse, Times: 9})
+	}
+	c.through(429, "PATCH", "/Users/"+id, deactivation)
+	host := strings.TrimSuffix(c.gateway, "/"+standin.DefaultTenant+"/scim/v2")
+	if r := c.send(host+"/subsidiary/scim/v2", "PATCH", "/Users/"+theirs, deactivation); r.status != 429 {
+		t.Fatalf("got %d %s", r.status, r.body)
+	}
+	f := func(query string, want int, ids ...string) {
+		t.Helper()
+		status, body := c.adminAsks("GET", "/leavers"+query)
+		if status != want || strings.Contains(body, id) != slices.Contains(ids, id) || strings.Contains(body, theirs) != slices.Contains(ids, theirs) {
+			t.Errorf("got %d %s for %q, want %d and %v", status, body, query, want, ids)
+		}
+	}
+	f("", 200, id, theirs)
+	f("?tenant=default", 200, id)
+	f("?tenant=subsidiary", 200, theirs)
+	f("?tenant=defualt", 404)
 }
 
 func TestTenantsInTheConfiguration(t *testing.T) {

@@ -17,6 +17,9 @@ the line for the file of tokens.file, which holds only its hash, on standard err
 		Example: "  scimgate token okta 2>>tokens.txt",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := tokens.CheckName(args[0]); err != nil {
+				return &failure{exitUsage, "a short word that says who has the token, such as okta", err}
+			}
 			token, line := tokens.Make(args[0])
 			fmt.Fprintln(c.OutOrStdout(), token)
 			fmt.Fprintln(c.ErrOrStderr(), line)

@@ -242,6 +242,9 @@ func TestOddMembers(t *testing.T) {
 	} {
 		c.through(400, "PATCH", "/Groups/"+group, patchOf(strings.ReplaceAll(op, "ID", ids[0])))
 	}
+	if r := c.through(400, "PATCH", "/Groups/"+group, patchOf(`{"op":"remove","path":"members[value eq \"`+ids[0]+`\" or value eq \"`+ids[1]+`\"]"}`)); !strings.Contains(r.detail(), "[SG608]") {
+		t.Errorf("got %q, want the rule and what to do", r.detail())
+	}
 	for _, value := range []string{"ada@example.test", " " + ids[0], ids[0] + `\u200b`, "../Users/" + ids[0], "..", "x?cursor", "{" + ids[0] + "}", "00u1abcd"} {
 		c.through(400, "PUT", "/Groups/"+group, `{"displayName":"Engineers","members":[{"value":"`+value+`"}]}`)
 		c.through(400, "PATCH", "/Groups/"+group, memberPatch("add", value))
@@ -353,6 +356,27 @@ func TestAnOperationWithoutItsList(t *testing.T) {
 	c.wantMembers(group, []string{id})
 }
 
+// What has no Operations asks for nothing, and is not answered as if it had been done.
+func TestAPatchWithoutOperationsIsRefused(t *testing.T) {
+	c := play(t, stage{})
+	id := c.user("grace@example.test", "")
+	group := c.groupOf("Engineers", id)
+	before := len(c.aws.Journal())
+	for _, body := range []string{
+		`{}`, `{` + patchOp + `}`, `{"active":false}`, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"active":false}`,
+		`{` + patchOp + `,"Operation":[{"op":"replace","path":"active","value":false}]}`, `{"displayName":"Builders","members":[]}`,
+	} {
+		for _, target := range []string{"/Users/" + id, "/Groups/" + group} {
+			if r := c.through(400, "PATCH", target, body); !strings.Contains(r.detail(), "[SG508]") {
+				t.Errorf("got %q for %s %s, want SG508", r.detail(), target, body)
+			}
+		}
+	}
+	if n := len(c.aws.Journal()) - before; n > 0 {
+		t.Errorf("AWS is called %d times", n)
+	}
+}
+
 // An id in another letter case is the same member, also of a protected group.
 func TestAProtectedGroupInAnotherCase(t *testing.T) {
 	c := play(t, stage{})
@@ -371,6 +395,15 @@ func TestValuesInPathsAreNotRecorded(t *testing.T) {
 	id := c.user("grace@example.test", "")
 	c.aws.Inject(standin.Fault{Operation: standin.PatchUser, Act: standin.Refuse, Status: 400})
 	c.send(c.gateway, "PATCH", "/Users/"+id, patchOf(`{"op":"remove","path":"phoneNumbers","value":[{"value":"+44 1234 5678"}]}`))
+	for _, op := range []string{ // in which a rule finds something
+		`{"op":"replace","path":"phoneNumbers[value eq \"+44 1234 5678\"].value","value":" "}`, `{"op":"add","path":"frob[value eq \"+44 1234 5678\"]","value":"x"}`,
+		`{"op":"Remove","path":"phonenumbers[type eq \"work\" and (value sw \"+44 1234 5678\")]"}`,
+	} {
+		c.send(c.gateway, "PATCH", "/Users/"+id, patchOf(op))
+	}
+	if r := c.through(400, "PATCH", "/Groups/"+c.groupOf("Engineers"), patchOf(`{"op":"remove","path":"members[value eq \"+44 1234 5678\"]"}`)); strings.Contains(r.body, "1234 5678") {
+		t.Errorf("got %s", r.body)
+	}
 	_, unexplained := c.adminAsks("GET", "/unexplained")
 	for where, text := range map[string]string{"log": c.log.String(), "audit": readFile(t, c.audit), "admin": unexplained} {
 		if strings.Contains(text, "1234 5678") {

@@ -294,10 +294,27 @@ func TestSettingsAreChecked(t *testing.T) {
 	}
 	f(Settings{}, true)
 	f(Settings{Writes: Rate{5, 1}}, true)
-	f(Settings{Writes: Rate{5, 0}}, false)
-	f(Settings{Reads: Rate{0, 5}}, false)
+	f(Settings{Writes: Rate{5, -1}}, false)
+	f(Settings{Reads: Rate{-5, 5}}, false)
 	f(Settings{Memberships: Rate{-1, 5}}, false)
 	f(Settings{MaxWaiting: -1}, false)
+}
+
+// Half a pace is the other half of the default.
+func TestHalfAPaceIsFilledIn(t *testing.T) {
+	f := func(given, want Settings) {
+		t.Helper()
+		s := given.WithDefaults()
+		if s.Writes != want.Writes || s.Reads != want.Reads || s.Memberships != want.Memberships {
+			t.Errorf("%+v: got %+v, want %+v", given, s, want)
+		}
+		if err := given.Check(); err != nil {
+			t.Errorf("%+v: got %v", given, err)
+		}
+	}
+	f(Settings{}, Settings{Writes: Rate{20, 5}, Reads: Rate{32, 8}, Memberships: Rate{100, 100}})
+	f(Settings{Reads: Rate{PerSecond: 10}}, Settings{Writes: Rate{20, 5}, Reads: Rate{10, 8}, Memberships: Rate{100, 100}})
+	f(Settings{Writes: Rate{Burst: 2}, Memberships: Rate{PerSecond: 0.5}}, Settings{Writes: Rate{20, 2}, Reads: Rate{32, 8}, Memberships: Rate{0.5, 100}})
 }
 
 // Askers that share a budget take turns: one that asks for very much does not keep

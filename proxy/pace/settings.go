@@ -13,10 +13,10 @@ type Rate struct {
 	Burst     int     `yaml:"burst"`
 }
 
-// Settings are the budgets of one identity store. A zero value stands for the
-// default: 80 % of what AWS publishes (25 writes and 40 reads a second, IAM
-// Identity Center user guide, quotas), so that other writers live too. AWS meters
-// membership changes apart and publishes no figure; 100 a second is assumed.
+// Settings are the budgets of one identity store. A zero value, also as one half of a
+// rate, stands for the default: 80 % of what AWS publishes (25 writes and 40 reads a
+// second, IAM Identity Center user guide, quotas), so that other writers live too. AWS
+// meters membership changes apart and publishes no figure; 100 a second is assumed.
 type Settings struct {
 	Writes      Rate `yaml:"writes"`      // 20 a second, burst 5: a larger one breaks 25 in the first second
 	Reads       Rate `yaml:"reads"`       // 32 a second, burst 8
@@ -34,8 +34,11 @@ func (s Settings) WithDefaults() Settings {
 		of       *Rate
 		standard Rate
 	}{{&s.Writes, Rate{20, 5}}, {&s.Reads, Rate{32, 8}}, {&s.Memberships, Rate{100, 100}}} {
-		if *r.of == (Rate{}) {
-			*r.of = r.standard
+		if r.of.PerSecond == 0 {
+			r.of.PerSecond = r.standard.PerSecond
+		}
+		if r.of.Burst == 0 {
+			r.of.Burst = r.standard.Burst
 		}
 	}
 	if s.MaxWaiting == 0 {

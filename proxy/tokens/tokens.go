@@ -70,6 +70,7 @@ const (
 	maxTokens = 64
 	maxFile   = 64 << 10
 	maxToken  = 4 << 10
+	maxName   = 64
 	freshFor  = time.Second // after which a file is looked at again
 )
 
@@ -252,7 +253,7 @@ func parse(text []byte) (list []known, err error) {
 			hash, bad = hex.DecodeString(fields[1])
 		}
 		switch {
-		case bad != nil || len(hash) != sha256.Size || len(one.name) > 64:
+		case bad != nil || len(hash) != sha256.Size || CheckName(one.name) != nil:
 			faults = append(faults, fmt.Errorf("line %d is not a name and a SHA-256 in hex; scimgate token makes one", n))
 		case len(list) == maxTokens:
 			return list, fmt.Errorf("the file has more than %d tokens", maxTokens)
@@ -270,7 +271,16 @@ func parse(text []byte) (list []known, err error) {
 	return list, errors.Join(faults...)
 }
 
-// Make makes a new gateway token and the line for the file.
+// CheckName says why no token can have that name: in the file it is a word of its own.
+func CheckName(name string) error {
+	if fields := strings.Fields(name); len(fields) != 1 || fields[0] != name || strings.Contains(name, "#") || len(name) > maxName {
+		return fmt.Errorf("cannot name a token %q: a name has 1 to %d bytes, no white space and no #", name, maxName)
+	}
+	return nil
+}
+
+// Make makes a new gateway token and the line for the file. The name is one that
+// [CheckName] takes.
 func Make(name string) (token, line string) {
 	random := make([]byte, 32)
 	if _, err := rand.Read(random); err != nil {

@@ -111,3 +111,34 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("a file of tokens without an upstream token is taken")
 	}
 }
+
+// A name that is taken stands in the file as it was given, and what is refused would not:
+// one bad line holds up the reading of the whole file.
+func TestANameIsWhatTheFileReads(t *testing.T) {
+	f := func(name string, taken bool) {
+		t.Helper()
+		if err := CheckName(name); (err == nil) != taken {
+			t.Errorf("got %v for %q", err, name)
+		}
+		_, line := Make(name)
+		list, err := parse([]byte(line))
+		if read := err == nil && len(list) == 1 && list[0].name == name; read != taken {
+			t.Errorf("got %v %v for the line of %q", list, err, name)
+		}
+	}
+	f("okta", true)
+	f("okta-2027.new", true)
+	f("Ökta", true)
+	f(strings.Repeat("x", 64), true)
+	f(strings.Repeat("x", 65), false)
+	f(strings.Repeat("ö", 33), false)
+	f("", false)
+	f(" ", false)
+	f("new okta", false)
+	f(" okta", false)
+	f("okta\n", false)
+	f("okta\r", false)
+	f("okta\u0085new", false)
+	f("#x", false)
+	f("okta#2", false)
+}

@@ -79,8 +79,9 @@ func Contract(settings Settings) rules.Contract {
 
 // PlainStore compiles what holds for any store of RFC 7644: one reading of URL, head,
 // query and JSON. Of a user only active is known, since what takes access away goes
-// first.
+// first; templates have nothing to fill in.
 func PlainStore(settings rules.Settings) (*rules.Set, error) {
+	settings.Templates = nil
 	return rules.New(rules.Contract{
 		Users:   []rules.Attribute{{Path: "active", Type: rules.Boolean}},
 		Message: message,

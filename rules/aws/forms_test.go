@@ -341,3 +341,49 @@ func TestSchemasOfMessages(t *testing.T) {
 		inUser.becomes(t, "", `"schemas":`+schemas+`,"active":true`, `"active":true`)
 	}
 }
+
+// A PATCH that has never asked for anything is not one of which repairs left nothing:
+// whoever sends it takes a success for what it meant.
+func TestAPatchWithoutOperationsIsRefused(t *testing.T) {
+	const schemas = `"schemas":["` + scim.PatchSchema + `"]`
+	for _, of := range []scim.Target{inUserPatch.target, inGroupPatch.target} {
+		whole := frame{of, "", ""}
+		whole.becomes(t, "",
+			`{}`, `SG508`,
+			`{`+schemas+`}`, `SG508`,
+			`{"schemas":[]}`, `SG508`,
+			`{"schemas":["`+scim.UserSchema+`"],"active":false}`, `SG508`,
+			`{"active":false}`, `SG508`,
+			`{`+schemas+`,"active":false}`, `SG508`,
+			`{"displayName":"Readers","members":[{"value":"`+oneID+`"}]}`, `SG508`,
+			`{`+schemas+`,"Operation":[{"op":"replace","path":"displayName","value":"Readers"}]}`, `SG508`,
+			`{"op":"replace","path":"displayName","value":"Readers"}`, `SG508`,
+			`{"Operations":[]}`, `SG508`,
+			`{"Operations":null,"active":false}`, `SG508`,
+			`{"Operations":{},"active":false}`, `SG508`,
+			`{"operations":[],"active":false}`, `SG508`,
+			`{"Operations":[{"op":"add","path":"photos","value":[{"value":"x"}]}]}`, `-`,
+			`{"operations":[{"op":"add","path":"photos","value":[{"value":"x"}]}]}`, `-`,
+		)
+	}
+}
+
+// Members are selected by an id, or not at all.
+func TestFiltersOfMembers(t *testing.T) {
+	const byID, other = `members[value eq \"` + oneID + `\"]`, `members[value eq \"` + oneID + `\" or value eq \"` + otherID + `\"]`
+	one := `{"op":"remove","path":"` + byID + `"}`
+	inGroupPatch.becomes(t, "",
+		one, one,
+		`{"op":"Remove","path":"Members[Value Eq \"`+oneID+`\"]"}`, one,
+		`{"op":"remove","path":"`+other+`"}`, `SG608`,
+		`{"op":"remove","path":"members[type eq \"User\"]"}`, `SG608`,
+		`{"op":"remove","path":"members[value sw \"c4\"]"}`, `SG608`,
+		`{"op":"remove","path":"members[value pr]"}`, `SG608`,
+		`{"op":"remove","path":"members[not (value eq \"`+oneID+`\")]"}`, `SG608`,
+		`{"op":"remove","path":"members[value eq \"\"]"}`, `SG608`,
+		`{"op":"remove","path":"members[value eq \"../x\"]"}`, `SG608`,
+		`{"op":"replace","path":"`+byID+`","value":[{"value":"`+otherID+`"}]}`, `SG608`,
+		`{"op":"add","path":"`+byID+`","value":{"value":"`+oneID+`"}}`, `SG608`,
+		`{"op":"remove","path":"members"}`, `{"op":"remove","path":"members"}`,
+	)
+}

@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"strings"
+
 	"github.com/scimgate/scimgate/rules"
 	"github.com/scimgate/scimgate/rules/scim"
 )
@@ -86,7 +88,31 @@ var members = []rules.Rule{{
 	Repair: []rules.Repair{{Kind: rules.Normalise, Mend: func(n rules.Node) ([]rules.Edit, string, bool) {
 		return n.LeaveOut(), "left out", changesNobody(n)
 	}}},
+}, {
+	ID:    "SG608",
+	Title: "{at} does not name one member by an id",
+	Fix: "The client has to name each member by its id at AWS, as in members[value eq \"…\"] with one id, or {\"op\":\"remove\",\"path\":\"members\",\"value\":[{\"value\":\"…\"}]} with many. " +
+		"Members are added by the path members alone.",
+	Why:     "AWS removes the members whose ids it is sent. Whom another filter would select it doesn't look up, and what is guessed of it could take access from others.",
+	AWS:     unparsable,
+	Source:  documented("SCIM developer guide, PatchGroup: every example names members by their ids"),
+	On:      scim.PatchGroup,
+	At:      []string{"members"},
+	When:    rules.Removed | rules.Present,
+	Check:   otherwiseThanByID,
+	Default: rules.Reject,
 }}
+
+// otherwiseThanByID looks at a path with a filter: a removal of one member is all that AWS
+// has a form for.
+func otherwiseThanByID(n rules.Node) (rules.Span, string, bool) {
+	c := n.Change()
+	if c == nil || c.Path.Filter == nil {
+		return rules.Span{}, "", false
+	}
+	name, id, ok := c.Path.Filter.Eq()
+	return rules.Span{}, "", c.Op != "remove" || !ok || !strings.EqualFold(name, "value") || !scim.IsID(id)
+}
 
 // nobody looks at what stands in place of members, or of one of them, and is neither.
 func nobody(n rules.Node) (rules.Span, string, bool) {

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -41,6 +42,16 @@ func ParseTarget(method string, raw []byte, prefix string) (Target, []Fault) {
 		return Target{}, p.faults
 	}
 	return t, p.faults
+}
+
+// Methods are those that fit a request target, whatever else is wrong with it.
+func Methods(raw []byte, prefix string) (list []string) {
+	for _, method := range [...]string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		if _, faults := ParseTarget(method, raw, prefix); !slices.ContainsFunc(faults, func(f Fault) bool { return f.Kind == MethodNotAllowed }) {
+			list = append(list, method)
+		}
+	}
+	return list
 }
 
 // segment is one part of the path between slashes, decoded.
