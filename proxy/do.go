@@ -219,6 +219,9 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if c.operation.Is(scim.DeleteUser | scim.DeleteGroup) {
 			x.tenant.unsettled.deletes()
 		}
+		if c.operation.Is(scim.CreateUser | scim.CreateGroup) {
+			x.tenant.unsettled.rival(announced)
+		}
 		for _, d := range x.tenant.unsettled.overtaken(c.resource) {
 			g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 		}

@@ -49,6 +49,7 @@ type inDoubt struct {
 	body   []byte    // that was sent, nil if it isn't known any more
 	from   time.Time // AWS may still carry it out before
 	older  bool      // of an earlier life than the last: what it made may have been deleted since
+	rivals bool      // another create of the same thing was sent: a read can't tell which of them has made it
 
 	verdict *verdict // that the log could not be told yet, or nil
 }
@@ -69,6 +70,7 @@ func (u *unsettled) addLocked(d *inDoubt) {
 	if len(u.list) == maxUnsettled {
 		u.list = slices.Delete(u.list, 0, 1)
 	}
+	d.rivals = u.rivalled(&d.intent) || d.rivals
 	u.list = append(u.list, d)
 	u.count()
 }
@@ -135,11 +137,16 @@ func (u *unsettled) putBack(d *inDoubt, v *verdict) {
 	u.addLocked(d)
 }
 
-// mayBeGone tells whether what a create in doubt has made may have been deleted since.
-func (u *unsettled) mayBeGone(d *inDoubt) bool {
+// ofCreate is what a read tells of a create in doubt: what it made may have been deleted
+// since, and another create may have made what is there.
+func (u *unsettled) ofCreate(d *inDoubt, shown translate.Settled) translate.Settled {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return d.older || u.deleted.After(d.intent.Time)
+	gone := d.older || u.deleted.After(d.intent.Time)
+	if shown == translate.NotDone && gone || shown == translate.Done && d.rivals {
+		return translate.Untold
+	}
+	return shown
 }
 
 // deletes takes in that the gateway has deleted something.
@@ -149,27 +156,57 @@ func (u *unsettled) deletes() {
 	u.deleted = time.Now()
 }
 
+// rival takes in that a create is sent.
+func (u *unsettled) rival(intent *audit.Record) {
+	if u.n.Load() == 0 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.rivalled(intent)
+}
+
+// rivalled is called with mu held, and tells whether an intent is of a create of which
+// another one is in doubt.
+func (u *unsettled) rivalled(intent *audit.Record) (is bool) {
+	for _, list := range [...][]*inDoubt{u.asked, u.list} {
+		for _, d := range list {
+			if d.makes(intent) {
+				d.rivals, is = true, true
+			}
+		}
+	}
+	return is
+}
+
+// makes tells whether one was to create the same as an intent.
+func (d *inDoubt) makes(intent *audit.Record) bool {
+	return d.creates() && d.intent.Op == intent.Op && strings.EqualFold(d.intent.Name, intent.Name)
+}
+
+func (d *inDoubt) creates() bool {
+	return d.intent.Op == scim.CreateUser.String() || d.intent.Op == scim.CreateGroup.String()
+}
+
 // overtaken takes those off the list whose resource is written anew: what a read shows
 // from now on is the doing of that.
 func (u *unsettled) overtaken(resource string) []*inDoubt {
 	return u.remove(func(d *inDoubt) bool {
-		return d.intent.Resource == resource && d.intent.Op != scim.CreateUser.String() && d.intent.Op != scim.CreateGroup.String()
+		return d.intent.Resource == resource && !d.creates()
 	})
 }
 
 // found takes the creates of an exchange off the list, which has found what it made.
 func (u *unsettled) found(exchange string) []*inDoubt {
 	return u.remove(func(d *inDoubt) bool {
-		return d.intent.Exchange == exchange && (d.intent.Op == scim.CreateUser.String() || d.intent.Op == scim.CreateGroup.String())
+		return d.intent.Exchange == exchange && d.creates()
 	})
 }
 
 // made takes the earlier creates of the same thing off the list: AWS has just made it, so
 // that it wasn't there.
 func (u *unsettled) made(intent *audit.Record) []*inDoubt {
-	return u.remove(func(d *inDoubt) bool {
-		return d.intent.Op == intent.Op && strings.EqualFold(d.intent.Name, intent.Name)
-	})
+	return u.remove(func(d *inDoubt) bool { return d.makes(intent) })
 }
 
 // all takes them all off the list, for the caller to tell of them.
@@ -240,8 +277,8 @@ func (g *Gateway) settle(t *Tenant, token []byte, due []*inDoubt, at time.Time) 
 				t.unsettled.putBack(d, nil)
 				return nil
 			}
-			if settled == translate.NotDone && asked.Operation.Is(scim.CreateUser|scim.CreateGroup) && t.unsettled.mayBeGone(d) {
-				settled = translate.Untold // it may have been made, found, and deleted
+			if d.creates() {
+				settled = t.unsettled.ofCreate(d, settled)
 			}
 			if asked.Revokes && out {
 				g.noLeaver(t, asked.ID, "shown", at)

@@ -22,17 +22,18 @@ func TestWhatACreateHasMadeMayBeGone(t *testing.T) {
 	var u unsettled
 	now := time.Now()
 	d := &inDoubt{intent: audit.Record{Op: scim.CreateUser.String(), Name: "ada", Time: now.Add(-time.Minute)}}
-	if u.mayBeGone(d) {
+	gone := func() bool { return u.ofCreate(d, translate.NotDone) == translate.Untold }
+	if gone() {
 		t.Error("nothing was deleted")
 	}
-	if u.deletes(); !u.mayBeGone(d) {
+	if u.deletes(); !gone() {
 		t.Error("something was deleted behind it")
 	}
 	d.intent.Time = now.Add(time.Minute)
-	if u.mayBeGone(d) {
+	if gone() {
 		t.Error("nothing was deleted behind it")
 	}
-	if d.older = true; !u.mayBeGone(d) {
+	if d.older = true; !gone() {
 		t.Error("a whole life of the process lies between")
 	}
 }
@@ -145,6 +146,63 @@ func TestADoubtIsNotSettledBesideAWrite(t *testing.T) {
 			t.Errorf("somebody changes the user: %v, asked about %d", busy, len(due))
 		}
 		activates.Leave(0)
+	}
+}
+
+// Of two creates of the same person, of which one may have been carried out, a read can't tell
+// which: the second is sent while somebody asks about the first, or is in doubt itself.
+func TestWhatAnotherCreateMadeIsNoneOfAnEarlierOne(t *testing.T) {
+	create := func(exchange string) *audit.Record {
+		return &audit.Record{Exchange: exchange, Op: scim.CreateUser.String(), Name: "Ada@example.test"}
+	}
+	for name, want := range map[string]translate.Settled{"alone": translate.Done, "sent": translate.Untold, "in doubt": translate.Untold} {
+		var u unsettled
+		first := &inDoubt{intent: *create("1")}
+		u.add(first)
+		u.rival(&audit.Record{Exchange: "3", Op: scim.CreateUser.String(), Name: "grace@example.test"})
+		u.take(time.Now(), 1)
+		switch name {
+		case "sent":
+			u.rival(create("2"))
+		case "in doubt":
+			second := &inDoubt{intent: *create("2")}
+			u.add(second)
+			if got := u.ofCreate(second, translate.Done); got != want {
+				t.Errorf("%s: got %v for the second, want %v", name, got, want)
+			}
+		}
+		if got := u.ofCreate(first, translate.Done); got != want || u.ofCreate(first, translate.NotDone) != translate.NotDone {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}
+
+// A create is a rival of an earlier one before it is sent.
+func TestACreateIsTakenInBeforeItIsSent(t *testing.T) {
+	d := &inDoubt{intent: audit.Record{Exchange: "1", Op: scim.CreateUser.String(), Name: "ada@example.test"}}
+	var g *Gateway
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if g.tenants[0].unsettled.ofCreate(d, translate.Done) != translate.Untold {
+			t.Error("it is sent, and what it makes is taken for the earlier one's")
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	defer aws.Close()
+	g, err := New(Settings{Upstream: upstream.Settings{URL: aws.URL + "/scim/v2"}, Audit: audit.Settings{File: filepath.Join(t.TempDir(), "audit.jsonl")}}, Policy{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.tenants[0].unsettled.add(d)
+	x := g.begin()
+	x.Token, x.Method, x.Target = []byte("t"), "POST", scim.Target{Operation: scim.CreateUser}
+	x.Document = []byte(`{"userName":"ada@example.test"}`)
+	if resp, err := g.do(x)(scim.Request{Target: x.Target, Body: x.Document}); err != nil || resp.Status != 400 {
+		t.Errorf("got %d %v", resp.Status, err)
+	}
+	x.leave()
+	g.closeStores(true)
+	if err := errors.Join(g.leavers.Close(), g.journal.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
