@@ -216,13 +216,7 @@ func (g *Gateway) send(x *Exchange, c *call, waited time.Duration) (scim.Respons
 		if intent, err = g.journal.Intend(announced, needOf(c.revokes)); err != nil {
 			return scim.Response{}, &scim.CallError{Reason: scim.NotRecorded, RetryAfter: outage, Err: err}
 		}
-		if c.operation.Is(scim.DeleteUser | scim.DeleteGroup) {
-			x.tenant.unsettled.deletes()
-		}
-		if c.operation.Is(scim.CreateUser | scim.CreateGroup) {
-			x.tenant.unsettled.rival(announced)
-		}
-		for _, d := range x.tenant.unsettled.overtaken(c.resource) {
+		for _, d := range x.tenant.unsettled.sent(c.operation, announced) {
 			g.tellSettled(x.tenant, d, translate.Untold, "overtaken by "+x.ID)
 		}
 	}

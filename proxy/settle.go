@@ -149,6 +149,17 @@ func (u *unsettled) ofCreate(d *inDoubt, shown translate.Settled) translate.Sett
 	return shown
 }
 
+// sent takes in that a write is sent, and takes those off the list that it overtakes.
+func (u *unsettled) sent(op scim.Operation, intent *audit.Record) []*inDoubt {
+	switch {
+	case op.Is(scim.DeleteUser | scim.DeleteGroup):
+		u.deletes()
+	case op.Is(scim.CreateUser | scim.CreateGroup):
+		u.rival(intent)
+	}
+	return u.overtaken(intent.Resource)
+}
+
 // deletes takes in that the gateway has deleted something.
 func (u *unsettled) deletes() {
 	u.mu.Lock()

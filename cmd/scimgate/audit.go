@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +58,7 @@ written anew: with --public-key, each checkpoint must have been signed by that k
 // one that was changed.
 func verifyHint(err error) string {
 	var broken *audit.ChainError
-	if errors.As(err, &broken) && strings.Contains(broken.Reason, "none of the keys has signed a checkpoint") {
+	if errors.As(err, &broken) && broken.Unsigned {
 		return "wait for audit.checkpoint_every, or hold the log --against a signed checkpoint that was kept elsewhere"
 	}
 	return "keep the file as it is; somebody or a disk has changed it"

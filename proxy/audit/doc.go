@@ -10,8 +10,8 @@
 // file has been begun.
 //
 // It judges nothing, sends nothing and logs nothing. Begin with [Open] and the doors in
-// journal.go; commit.go has the group commit, segment.go the change of files, chain.go
-// the reading of a log, which both [Open] and [VerifyFile] use.
+// journal.go; commit.go has the group commit, segment.go the change of files, takeup.go
+// what a start reads, chain.go the reading of a log, which both [Open] and [VerifyFile] use.
 //
 // # What a log looks like after a crash
 //

@@ -33,6 +33,18 @@ func wrapFull(full *atomic.Bool) func(file) file {
 	}
 }
 
+// goes takes somebody's access away.
+func goes(j *Journal, x string) error {
+	in, err := j.Intend(write(x), Vital)
+	if err == nil {
+		err = in.Settle(&Record{Outcome: "ok", AWS: strings.Repeat("x", 300)})
+	}
+	if err == nil {
+		err = j.Answer(&Record{Exchange: x, Reply: 200}, Vital)
+	}
+	return err
+}
+
 // On a full disk what takes access away goes through, and nothing else; when there is
 // room again, everything does.
 func TestTheReserveIsForWhatTakesAccessAway(t *testing.T) {
@@ -51,10 +63,7 @@ func TestTheReserveIsForWhatTakesAccessAway(t *testing.T) {
 		}
 		vital := func(x string) {
 			t.Helper()
-			in, err := j.Intend(write(x), Vital)
-			must(t, err)
-			must(t, in.Settle(&Record{Outcome: "ok"}))
-			must(t, j.Answer(&Record{Exchange: x, Reply: 200}, Vital))
+			must(t, goes(j, x))
 		}
 		vital("leaver")
 		must(t, under.Settle(&Record{Outcome: "ok"})) // what is out has its outcome, whatever it is
@@ -115,15 +124,7 @@ func TestReopeningKeepsTheReserve(t *testing.T) {
 		must(t, err)
 		fill(t, j, 0, 2)
 		full.Store(true)
-		vital := func(x string) error {
-			in, err := j.Intend(write(x), Vital)
-			if err != nil {
-				return err
-			}
-			must(t, in.Settle(&Record{Outcome: "ok"}))
-			return j.Answer(&Record{Exchange: x, Reply: 200}, Vital)
-		}
-		must(t, vital("leaver"))
+		must(t, goes(j, "leaver"))
 		if !j.Scarce() {
 			t.Fatal("not scarce")
 		}
@@ -132,7 +133,7 @@ func TestReopeningKeepsTheReserve(t *testing.T) {
 			t.Errorf("got %v, want to be told that the disk is full", err)
 		}
 		for i := range 3 {
-			if err := vital("leaver" + string(rune('a'+i))); err != nil {
+			if err := goes(j, "leaver"+string(rune('a'+i))); err != nil {
 				t.Errorf("a deactivation is held after SIGUSR1, though 4 MiB were reserved: %v", err)
 			}
 			time.Sleep(time.Minute)
@@ -209,18 +210,8 @@ func TestAFullDiskIsLeftBeforeItsLastBytes(t *testing.T) {
 		must(t, err)
 		fill(t, j, 0, 2)
 		left = room
-		leaver := func(x string) error {
-			in, err := j.Intend(write(x), Vital)
-			if err == nil {
-				err = in.Settle(&Record{Outcome: "ok", AWS: strings.Repeat("x", 300)})
-			}
-			if err == nil {
-				err = j.Answer(&Record{Exchange: x, Reply: 200}, Vital)
-			}
-			return err
-		}
-		if first := leaver("first"); first != nil {
-			if err := leaver("again"); err != nil {
+		if first := goes(j, "first"); first != nil {
+			if err := goes(j, "again"); err != nil {
 				t.Errorf("room for %d bytes: %v, and again %v", room, first, err)
 			}
 		}

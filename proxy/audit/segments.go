@@ -241,7 +241,7 @@ func VerifyFile(path string, mark *Checkpoint, keys ...ed25519.PublicKey) (Summa
 	case base > 1 && len(keys) > 0 && vouched < told.told:
 		err = c.broken(base-1, fmt.Sprintf("and those before it are missing, and none of the keys has signed that record %d, which says that they were deleted by their age", told.told))
 	case len(keys) > 0 && mark == nil && c.signed == 0:
-		err = c.broken(c.seq, "is the last, and none of the keys has signed a checkpoint: the log is younger than audit.checkpoint_every, or was written anew")
+		err = &ChainError{Seq: c.seq, Unsigned: true, Reason: "is the last, and none of the keys has signed a checkpoint: the log is younger than audit.checkpoint_every, or was written anew"}
 	case c.torn.sum != nil:
 		err = c.broken(c.seq+1, "is not whole, or something else is in its place")
 	case c.unended:

@@ -24,6 +24,10 @@ type ChainError struct {
 	// named, and the one before it may have been changed as well.
 	Seq    uint64
 	Reason string // reads on from "record 7 "
+
+	// Unsigned says that all is as its links say, and that none of the keys has signed a
+	// checkpoint: a log that has just begun, or one that was written anew.
+	Unsigned bool
 }
 
 func (e *ChainError) Error() string {

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/scimgate/scimgate/proxy/whole"
 )
 
 // Life is how long AWS's tokens are good for (IAM Identity Center user guide, automatic
@@ -135,16 +135,7 @@ func (s *Seen) write() error {
 	if err != nil {
 		return fmt.Errorf("cannot write which tokens were seen: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".new*")
-	if err != nil {
-		return fmt.Errorf("cannot write which tokens were seen: %w", err)
-	}
-	_, err = f.Write(slices.Concat(text, []byte{'\n'}))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := whole.Write(s.path, append(text, '\n')); err != nil {
 		return fmt.Errorf("cannot write which tokens were seen: %w", err)
 	}
 	return nil

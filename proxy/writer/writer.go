@@ -22,13 +22,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/scimgate/scimgate/proxy/whole"
 )
 
 // Role is what a gateway is among the others.
@@ -245,30 +246,9 @@ func (w *Writer) keep(k kept) error {
 	if err != nil {
 		return fmt.Errorf("BUG: numbers have no JSON: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(w.file), filepath.Base(w.file)+".*")
-	if err != nil {
-		return fmt.Errorf("cannot keep the number of the lease: %w", err)
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), w.file)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(w.file))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := whole.Write(w.file, text); err != nil {
 		return fmt.Errorf("cannot keep the number of the lease: %w", err)
 	}
 	w.onDisk = k
 	return nil
-}
-
-// syncFolder makes what was renamed durable.
-func syncFolder(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -26,7 +26,7 @@ const maxCutText = 1 << 10
 type level int
 
 const (
-	whole level = iota // the line
+	full  level = iota // the line
 	short              // a document in its place
 	bare               // the same without exchange and resource, and without a key
 )
@@ -35,12 +35,12 @@ const (
 type message struct {
 	seq    uint64
 	hash   string // SHA-256 of the line, hex
-	before audit.Checkpoint
-	length int // of the line
+	length int    // of the line
 	level  level
 	key    string // "" for none
 	value  []byte
 	stub   stub
+	before audit.Checkpoint // as [audit.Followed] has it
 
 	acked bool
 	err   error // why it is not
@@ -83,7 +83,7 @@ func (m *message) record() *kgo.Record {
 // cut makes the message shorter by a level. Its key stays as long as it is short: so it
 // stays in its partition.
 func (m *message) cut() error {
-	if m.level == whole {
+	if m.level == full {
 		if err := json.Unmarshal(m.value, &m.stub); err != nil {
 			return fmt.Errorf("BUG: record %d can't be read: %w", m.seq, err)
 		}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/scimgate/scimgate/proxy/audit"
+	"github.com/scimgate/scimgate/proxy/whole"
 )
 
 // position is how far an export is.
@@ -41,18 +41,11 @@ func readPosition(file string) (p position, err error) {
 
 // writePosition puts another position in the place of the old one; it is durable then.
 func writePosition(file string, p position) error {
-	fresh, text := file+".new", p.at.String()+"\n"
+	text := p.at.String() + "\n"
 	if p.before.Seq > 0 {
 		text += p.before.String() + "\n"
 	}
-	err := writeSynced(fresh, text)
-	if err == nil {
-		err = os.Rename(fresh, file)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(file))
-	}
-	if err != nil {
+	if err := whole.Write(file, []byte(text)); err != nil {
 		return fmt.Errorf("cannot write the position: %w", err)
 	}
 	return nil
@@ -101,27 +94,4 @@ func certain(file string, p position) (sure audit.Checkpoint, found bool) {
 		}
 		sure = audit.Checkpoint{Seq: r.Seq, Hash: hex.EncodeToString(r.Hash[:])}
 	}
-}
-
-func writeSynced(file, text string) error {
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a crash
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
